@@ -1,0 +1,45 @@
+"""Ids: time-ordered strings a person can read in a log, such as `run_01kajx5q9b2m8v0d7t3y`.
+
+The layout follows ULID (48 bits of milliseconds, 80 bits of randomness, Crockford's base 32), in lower case.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from typing import TYPE_CHECKING, Final
+
+from agentflow.clock import to_micros
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+PAIRS: Final = tuple(high + low for high in ALPHABET for low in ALPHABET)
+
+RUN: Final = "run"
+APPROVAL: Final = "apr"
+DECISION: Final = "dec"
+WORKER: Final = "wrk"
+
+
+def new_id(kind: str, at: datetime) -> str:
+    """A fresh id of this kind that sorts by `at`."""
+    millis = to_micros(at) // 1000
+    return f"{kind}_{_ulid((millis << 80) | secrets.randbits(80))}"
+
+
+def derived_id(kind: str, at: datetime, *parts: str) -> str:
+    """The id that `parts` always give for this instant: a retried write finds the row its first try made."""
+    digest = hashlib.sha256("\x00".join(parts).encode()).digest()
+    millis = to_micros(at) // 1000
+    return f"{kind}_{_ulid((millis << 80) | int.from_bytes(digest[:10], 'big'))}"
+
+
+def _ulid(number: int) -> str:
+    return "".join(PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10))
+
+
+def random_hex(length: int = 16) -> str:
+    """Unguessable hexadecimal text of `length` bytes."""
+    return secrets.token_hex(length)

@@ -1,0 +1,88 @@
+"""When to try again: pure arithmetic, without a clock and without randomness of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from agentflow.durations import duration
+from agentflow.errors import DefinitionError, Fatal
+
+Errors = tuple[type[Exception], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, init=False)
+class Retry:
+    """How often, and how long apart, a failed step or task is tried again.
+
+    `max_attempts` counts the first try. The nth delay is `min_delay * factor ** (n - 1)`, at most `max_delay`, and
+    `jitter` (a share from 0 to 1) shortens it at random so that many runs do not come back at once. An error is tried
+    again if it is one of `retry_on` and none of `give_up_on`; `Fatal` never is.
+    """
+
+    max_attempts: int = 3
+    factor: float = 2.0
+    min_delay: timedelta = timedelta(seconds=1)
+    max_delay: timedelta = timedelta(minutes=5)
+    jitter: float = 0.0
+    retry_on: Errors = field(default=(Exception,))
+    give_up_on: Errors = field(default=())
+
+    def __init__(
+        self,
+        *,
+        max_attempts: int = 3,
+        factor: float = 2.0,
+        min_delay: str | float | timedelta = "1s",
+        max_delay: str | float | timedelta = "5m",
+        jitter: float = 0.0,
+        retry_on: type[Exception] | Errors = (Exception,),
+        give_up_on: type[Exception] | Errors = (),
+    ) -> None:
+        """Spans are texts such as `"1s"` and `"5m"`, seconds, or `timedelta`."""
+        if isinstance(max_attempts, bool) or not isinstance(max_attempts, int) or max_attempts < 1:
+            raise DefinitionError(f"Retry(max_attempts={max_attempts!r}): wanted a whole number of tries, 1 or more")
+        if not 1.0 <= factor <= 1000.0:  # noqa: PLR2004  a longer growth than this is a mistyped number
+            raise DefinitionError(f"Retry(factor={factor!r}): wanted a growth from 1 to 1000")
+        if not 0.0 <= jitter <= 1.0:
+            raise DefinitionError(f"Retry(jitter={jitter!r}): wanted a share from 0 to 1")
+        least, most = duration(min_delay), duration(max_delay)
+        if most < least:
+            raise DefinitionError(
+                f"Retry(min_delay={min_delay!r}, max_delay={max_delay!r}): the least exceeds the most"
+            )
+        for name, value in (
+            ("max_attempts", max_attempts),
+            ("factor", float(factor)),
+            ("min_delay", least),
+            ("max_delay", most),
+            ("jitter", float(jitter)),
+            ("retry_on", _errors("retry_on", retry_on)),
+            ("give_up_on", _errors("give_up_on", give_up_on)),
+        ):
+            object.__setattr__(self, name, value)
+
+    def delay_after(self, attempt: int, error: Exception | None = None, *, chance: float = 1.0) -> timedelta | None:
+        """How long to wait after the nth failed attempt, or None to give up; `chance` is drawn from 0 to 1."""
+        if attempt >= self.max_attempts or (error is not None and not self.covers(error)):
+            return None
+        growth = self.factor ** min(attempt - 1, 62)  # past this, max_delay always wins; without it floats overflow
+        seconds = min(self.min_delay.total_seconds() * growth, self.max_delay.total_seconds())
+        return timedelta(seconds=seconds * (1.0 - self.jitter * (1.0 - chance)))
+
+    def covers(self, error: Exception) -> bool:
+        """Whether another try is allowed for this error at all."""
+        if isinstance(error, (Fatal, *self.give_up_on)):
+            return False
+        return isinstance(error, self.retry_on)
+
+
+def _errors(name: str, value: type[Exception] | Errors) -> Errors:
+    classes = value if isinstance(value, tuple) else (value,)
+    for one in classes:
+        if not (isinstance(one, type) and issubclass(one, Exception)):
+            raise DefinitionError(f"Retry({name}=…): {one!r} is no exception class")
+    return classes
+
+
+ONCE = Retry(max_attempts=1)

@@ -1,0 +1,113 @@
+"""The states of runs and approvals, and every legal move between them.
+
+A move is named by the verb that makes it, not by its two ends: a stale turn's requeue and an operator's wake have the
+same target, and only their names keep them apart. The guard in the store, the SQL `WHERE` and the diagram in the
+documentation all read this table.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+
+
+class RunStatus(StrEnum):
+    """Where a run is."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    NEEDS_ATTENTION = "needs_attention"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+TERMINAL = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
+OPEN = frozenset(RunStatus) - TERMINAL
+
+
+class Transition(Enum):
+    """Every legal move of a run, named by the verb that makes it: what happened, from where, to where."""
+
+    CLAIM = ("a worker takes it", {RunStatus.QUEUED}, RunStatus.RUNNING)
+    PARK = ("every branch waits", {RunStatus.RUNNING}, RunStatus.WAITING)
+    WAKE = ("a wait is answered or due", {RunStatus.WAITING}, RunStatus.QUEUED)
+    REQUEUE = ("tried again or handed back", {RunStatus.RUNNING}, RunStatus.QUEUED)
+    RECOVER = ("its worker was lost", {RunStatus.RUNNING}, RunStatus.QUEUED)
+    QUARANTINE = ("it lost too many workers", {RunStatus.RUNNING}, RunStatus.NEEDS_ATTENTION)
+    DIVERGE = ("code and journal do not fit", {RunStatus.RUNNING}, RunStatus.NEEDS_ATTENTION)
+    COMPLETE = ("the task returned", {RunStatus.RUNNING}, RunStatus.COMPLETED)
+    FAIL = ("the task failed for good", {RunStatus.RUNNING}, RunStatus.FAILED)
+    OVERRUN = (
+        "max_duration has passed",
+        {RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING},
+        RunStatus.FAILED,
+    )
+    CANCEL = (
+        "somebody cancelled it",
+        {RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION},
+        RunStatus.CANCELLED,
+    )
+    RESUME = ("an operator resumes it", {RunStatus.NEEDS_ATTENTION}, RunStatus.QUEUED)
+
+    def __init__(self, said: str, sources: set[RunStatus], target: RunStatus) -> None:
+        self.said = said
+        self.sources = frozenset(sources)
+        self.target = target
+
+
+class ApprovalStatus(StrEnum):
+    """Where an approval is; every value but `PENDING` is final."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    CORRECTED = "corrected"
+    REJECTED = "rejected"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+
+
+WITHDRAWN = frozenset({ApprovalStatus.CANCELLED, ApprovalStatus.SUPERSEDED})
+DECIDED = frozenset({ApprovalStatus.APPROVED, ApprovalStatus.CORRECTED, ApprovalStatus.REJECTED})
+
+
+class Verdict(StrEnum):
+    """What a person may say. Whether an approval is a correction is computed from the data, not claimed."""
+
+    APPROVE = "approve"
+    CORRECT = "correct"
+    REJECT = "reject"
+
+
+class EntryKind(StrEnum):
+    """What a journal entry says happened."""
+
+    TRIGGERED = "triggered"
+    STARTED = "started"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    ATTEMPT_FAILED = "attempt_failed"
+    WAIT_OPENED = "wait_opened"
+    WAIT_RESOLVED = "wait_resolved"
+    INPUT_CHANGED = "input_changed"
+    NOTED = "noted"
+    PARKED = "parked"
+    REQUEUED = "requeued"
+    RECOVERED = "recovered"
+    RESUMED = "resumed"
+    RUN_ATTEMPT_FAILED = "run_attempt_failed"
+    DIVERGED = "diverged"
+    QUARANTINED = "quarantined"
+    RUN_COMPLETED = "run_completed"
+    RUN_FAILED = "run_failed"
+    RUN_CANCELLED = "run_cancelled"
+
+
+class WaitKind(StrEnum):
+    """What a parked run waits for."""
+
+    TIMER = "timer"
+    RETRY = "retry"
+    APPROVAL = "approval"
+    CHILD = "child"
