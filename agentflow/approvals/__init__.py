@@ -1,0 +1,58 @@
+"""The pure rules of approvals: schemas, forms, validation, differences, digests, and text that is safe to look at."""
+
+from __future__ import annotations
+
+from agentflow.approvals.diff import Change, ChangeKind, changes, outcome_of, patch
+from agentflow.approvals.digest import approval_digest, schema_digest
+from agentflow.approvals.forms import (
+    Field,
+    FieldKind,
+    Form,
+    Option,
+    Parsed,
+    Submission,
+    apply_action,
+    build_form,
+    parse_form,
+)
+from agentflow.approvals.locked import locked_changes
+from agentflow.approvals.pointers import ABSENT, Json, Schema
+from agentflow.approvals.schema import Described, describe, schema_of, settable
+from agentflow.approvals.text import Piece, has_hidden, mixed_scripts, visible
+from agentflow.approvals.validation import Problem, schema_problems, validate
+from agentflow.approvals.words import Segment
+
+__all__ = [
+    "ABSENT",
+    "Change",
+    "ChangeKind",
+    "Described",
+    "Field",
+    "FieldKind",
+    "Form",
+    "Json",
+    "Option",
+    "Parsed",
+    "Piece",
+    "Problem",
+    "Schema",
+    "Segment",
+    "Submission",
+    "apply_action",
+    "approval_digest",
+    "build_form",
+    "changes",
+    "describe",
+    "has_hidden",
+    "locked_changes",
+    "mixed_scripts",
+    "outcome_of",
+    "parse_form",
+    "patch",
+    "schema_digest",
+    "schema_of",
+    "schema_problems",
+    "settable",
+    "validate",
+    "visible",
+]

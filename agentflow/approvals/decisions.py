@@ -1,0 +1,30 @@
+"""What a decision's data comes to: canonical text that fits the schema stored with the request, or a refusal."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from agentflow.approvals.locked import locked_changes
+from agentflow.approvals.schema import validate
+from agentflow.errors import FieldProblem, InvalidDecision
+from agentflow.payloads import canonical
+from agentflow.states import Verdict
+
+if TYPE_CHECKING:
+    from agentflow.records import Approval
+
+
+def final_data(approval: Approval, verdict: Verdict, data: Any) -> str | None:
+    """The canonical text of `data` for this approval; None for a rejection, which has no data.
+
+    Raises `InvalidDecision` naming each field that does not fit, or that was changed though it is read-only.
+    """
+    if verdict is Verdict.REJECT:
+        return None
+    schema, original = json.loads(approval.schema), json.loads(approval.data)
+    problems = [*validate(schema, data), *locked_changes(schema, original, data)]
+    if problems:
+        errors = [FieldProblem(one.pointer, one.found, one.wanted) for one in problems]
+        raise InvalidDecision(approval_id=approval.id, errors=errors)
+    return canonical(data)
