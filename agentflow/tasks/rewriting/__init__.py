@@ -1,0 +1,1 @@
+"""How a task's awaits become checkpoints: find its source, change its syntax tree, compile it in its old place."""

@@ -1,0 +1,160 @@
+"""Steps: calls whose result is kept, with a retry policy and a timeout of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from datetime import timedelta
+from enum import StrEnum
+from functools import update_wrapper
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, cast, overload
+
+from agentflow.durations import duration
+from agentflow.errors import DefinitionError
+from agentflow.retry import ONCE, Retry
+from agentflow.tasks.annotations import result_annotation
+from agentflow.tasks.calling import current_caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Effect(StrEnum):
+    """What a step may do when the process dies while it runs."""
+
+    AT_LEAST_ONCE = "at_least_once"
+    AT_MOST_ONCE = "at_most_once"
+
+
+class Step(Generic[P, R]):
+    """A function whose result is recorded when it is called inside a run; outside of one it just runs.
+
+    Calling it always gives something to await, also for a sync function, which runs in a thread.
+    """
+
+    __agentflow_durable__ = True
+
+    def __init__(
+        self,
+        function: Callable[P, Any],
+        *,
+        name: str | None = None,
+        retry: Retry = ONCE,
+        timeout: str | float | timedelta | None = None,
+        effect: Effect | str = Effect.AT_LEAST_ONCE,
+    ) -> None:
+        if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
+            raise DefinitionError(f"step {function.__qualname__} is a generator; a step returns one result")
+        if not callable(function):
+            raise DefinitionError(f"@step is on {function!r}, which cannot be called")
+        self.function = function
+        self.name = operation_name(name or str(getattr(function, "__name__", type(function).__name__)))
+        self.retry = retry
+        self.timeout = positive("timeout", timeout)
+        self.effect = effect_of(effect)
+        self.is_async = inspect.iscoroutinefunction(function)
+        self._result: Any = _UNKNOWN
+        update_wrapper(cast("Any", self), function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        caller = current_caller.get()
+        if caller is None:
+            return self.run(*args, **kwargs)
+        return cast("Coroutine[Any, Any, R]", caller.step(self, args, kwargs))
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """A step that is a method is called with its object, as any method."""
+        if instance is None:
+            return self
+        return Step(
+            self.function.__get__(instance, owner),
+            name=self.name,
+            retry=self.retry,
+            timeout=self.timeout,
+            effect=self.effect,
+        )
+
+    async def run(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function once, recording nothing."""
+        if self.is_async:
+            return cast("R", await self.function(*args, **kwargs))
+        return cast("R", await asyncio.to_thread(self.function, *args, **kwargs))
+
+    @property
+    def result(self) -> Any:
+        """The annotation of what the function returns; `Any` where there is none."""
+        if self._result is _UNKNOWN:
+            self._result = result_annotation(self.function)
+        return self._result
+
+    def __repr__(self) -> str:
+        return f"<step {self.name}>"
+
+
+_UNKNOWN: Any = object()
+
+
+@overload
+def step(function: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...
+@overload
+def step(function: Callable[P, R], /) -> Step[P, R]: ...
+@overload
+def step(
+    *,
+    name: str | None = None,
+    retry: Retry = ONCE,
+    timeout: str | float | timedelta | None = None,
+    effect: Effect | str = Effect.AT_LEAST_ONCE,
+) -> StepDecorator: ...
+def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Make a function a step: its result is recorded, and after a crash it is not called again for it.
+
+    `retry` says how often a failed call is tried again (by default it is not), `timeout` bounds one attempt. With
+    `effect="at_most_once"` the start is recorded first, and a call cut off by a crash needs a person's attention
+    instead of being made again. `name` is what the journal calls it. Raises `DefinitionError`.
+    """
+    if function is not None:
+        return Step(function)
+    return lambda inner: Step(inner, **options)
+
+
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    class StepDecorator(Protocol):
+        """What `step(...)` with options returns."""
+
+        @overload
+        def __call__(self, function: Callable[P, Coroutine[Any, Any, R]], /) -> Step[P, R]: ...
+        @overload
+        def __call__(self, function: Callable[P, R], /) -> Step[P, R]: ...
+
+
+def operation_name(name: str) -> str:
+    """A name usable in keys, which are made of names, `/` and `#`."""
+    cleaned = name.strip().replace("/", "_").replace("#", "_").replace("[", "(").replace("]", ")")
+    if not cleaned:
+        raise DefinitionError("an operation's name is empty; give one with name=")
+    return cleaned
+
+
+def positive(what: str, span: str | float | timedelta | None) -> timedelta | None:
+    """The span, which must be longer than nothing. Raises `DefinitionError`."""
+    if span is None:
+        return None
+    found = duration(span)
+    if found <= timedelta(0):
+        raise DefinitionError(f"{what}={span!r}: wanted a span longer than nothing, or None for no limit")
+    return found
+
+
+def effect_of(effect: Effect | str) -> Effect:
+    """The effect of this name. Raises `DefinitionError`."""
+    try:
+        return Effect(effect)
+    except ValueError:
+        known = ", ".join(repr(one.value) for one in Effect)
+        raise DefinitionError(f"effect={effect!r}: wanted one of {known}") from None

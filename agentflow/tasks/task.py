@@ -1,0 +1,222 @@
+"""Tasks: async functions that run durably. A definition is a value; nothing registers it anywhere."""
+
+from __future__ import annotations
+
+import copy
+from functools import cached_property, update_wrapper
+from types import MethodType
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
+
+from agentflow.durations import duration
+from agentflow.errors import DefinitionError
+from agentflow.retry import ONCE, Retry
+from agentflow.tasks.calling import TriggerOptions, awaited, checkpoint, current_caller, durable, entered, starter
+from agentflow.tasks.handle import RunHandle
+from agentflow.tasks.rewrite import rewrite
+from agentflow.tasks.signature import Signature
+from agentflow.tasks.step import operation_name, positive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+    from datetime import timedelta
+
+    from agentflow.tasks.schedule import Schedule
+    from agentflow.tasks.webhook import Webhook
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Checkpoints = Literal["every", "explicit"]
+ChangedInput = Literal["note", "stop"]
+
+
+class Task(Generic[P, R]):
+    """A durable function. Calling it outside a run just runs it; inside one it is a scope of that run."""
+
+    __agentflow_durable__ = True
+
+    def __init__(
+        self,
+        function: Callable[P, Coroutine[Any, Any, R]],
+        *,
+        id: str | None = None,
+        retry: Retry = ONCE,
+        queue: str = "default",
+        timeout: str | float | timedelta | None = None,
+        max_duration: str | float | timedelta | None = None,
+        version: str = "1",
+        checkpoint: Checkpoints = "every",
+        changed_input: ChangedInput = "note",
+        log_prints: bool = False,
+    ) -> None:
+        self.function = function
+        self.body = rewritten(function, checkpoint)
+        self.id = operation_name(id or function.__name__)
+        self.retry = retry
+        self.queue = queue
+        self.timeout = positive("timeout", timeout)
+        self.max_duration = positive("max_duration", max_duration)
+        self.version = str(version)
+        self.changed_input = _one_of("changed_input", changed_input, ("note", "stop"))
+        self.log_prints = log_prints
+        self.schedules: tuple[Schedule, ...] = ()
+        self.webhooks: tuple[Webhook, ...] = ()
+        self._options = TriggerOptions()
+        update_wrapper(cast("Any", self), function)
+
+    # -- running here
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        caller = current_caller.get()
+        if caller is None:
+            return self.function(*args, **kwargs)
+        return cast("Coroutine[Any, Any, R]", caller.task(self, args, kwargs))
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """A task that is a method belongs to its object: give the worker `thing.method`, not the class's."""
+        if instance is None:
+            return self
+        bound = copy.copy(self)
+        bound.__dict__.pop("signature", None)
+        bound.function = cast("Any", MethodType(self.function, instance))
+        bound.body = cast("Any", MethodType(self.body, instance))
+        return bound
+
+    @cached_property
+    def signature(self) -> Signature:
+        """What the task takes and returns, from its annotations. Raises `DefinitionError`."""
+        return Signature.of(self.function, task=self.id)
+
+    # -- running durably
+
+    @durable
+    async def trigger(self, *args: P.args, **kwargs: P.kwargs) -> RunHandle[R]:
+        """A new durable run; await the handle for its result.
+
+        Inside a run it is a child run, started once however often the parent is replayed. Raises `InvalidInput`
+        naming each argument that does not fit; no run was made then.
+        """
+        [handle] = await self._start([self.encode_call(args, kwargs)])
+        return handle
+
+    @durable
+    async def trigger_and_wait(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The result of a new durable run. Raises `RunFailed` or `RunCancelled` if it does not complete."""
+        handle = await self.trigger(*args, **kwargs)
+        return await handle
+
+    @durable
+    async def batch_trigger(self, inputs: Iterable[Any]) -> Sequence[RunHandle[R]]:
+        """New runs, one for each input, all started together or none.
+
+        An input is a tuple of arguments, a mapping of them by name, or the one argument the task takes. Raises
+        `InvalidInput`; no run was made then.
+        """
+        return await self._start([self._encode_item(item) for item in inputs])
+
+    def options(
+        self,
+        *,
+        idempotency_key: str | None = None,
+        delay: str | float | timedelta | None = None,
+        priority: int = 0,
+    ) -> Task[P, R]:
+        """This task, to be triggered with these options.
+
+        The same key never makes a second run, `delay` puts the start off, `priority` is a head start in seconds before
+        other runs of the queue.
+        """
+        prepared = copy.copy(self)
+        span = None if delay is None else duration(delay)
+        prepared._options = TriggerOptions(  # noqa: SLF001  its own class's copy
+            idempotency_key=idempotency_key, delay=span, priority=priority
+        )
+        return prepared
+
+    async def _start(self, inputs: Sequence[str]) -> Sequence[RunHandle[R]]:
+        if self._options.idempotency_key is not None and len(inputs) > 1:
+            raise DefinitionError("one idempotency key cannot name several runs; trigger them one by one")
+        caller = current_caller.get()
+        source = starter(f"task {self.id!r} triggered") if caller is None else None
+        if source is not None:
+            ids = await source.start(self, inputs, self._options)
+        else:
+            assert caller is not None
+            ids = await caller.trigger(self, inputs, self._options)
+        return [RunHandle(cast("Task[..., R]", self), run_id) for run_id in ids]
+
+    def _encode_item(self, item: Any) -> str:
+        if isinstance(item, tuple):
+            return self.encode_call(item, {})
+        if isinstance(item, dict) and set(item) <= set(self.signature.parameters):
+            return self.encode_call((), item)
+        return self.encode_call((item,), {})
+
+    def encode_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+        """The stored form of these arguments, checked against the annotations. Raises `InvalidInput`."""
+        return self.signature.encode(self.signature.validate(args, kwargs))
+
+    def encode_json(self, source: Any) -> str:
+        """The stored form of a JSON object of parameters by name. Raises `InvalidInput`."""
+        return self.signature.encode(self.signature.validate_json(source))
+
+    # -- what starts it
+
+    def add_schedule(self, schedule: Schedule) -> None:
+        """Start this task by a schedule too. Raises `DefinitionError` if it has one of that id."""
+        if any(known.id == schedule.id for known in self.schedules):
+            raise DefinitionError(f"task {self.id!r} has two schedules with id {schedule.id!r}; give one another id")
+        self.schedules = (*self.schedules, schedule)
+
+    def add_webhook(self, webhook: Webhook) -> None:
+        """Start this task by a webhook too. Raises `DefinitionError` if it has one on that path."""
+        if any(known.path == webhook.path for known in self.webhooks):
+            raise DefinitionError(f"task {self.id!r} has two webhooks on {webhook.path}; give one another path")
+        self.webhooks = (*self.webhooks, webhook)
+
+    def __repr__(self) -> str:
+        return f"<task {self.id}>"
+
+
+@overload
+def task(function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
+@overload
+def task(
+    *,
+    id: str | None = None,
+    retry: Retry = ONCE,
+    queue: str = "default",
+    timeout: str | float | timedelta | None = None,
+    max_duration: str | float | timedelta | None = None,
+    version: str = "1",
+    checkpoint: Checkpoints = "every",
+    changed_input: ChangedInput = "note",
+    log_prints: bool = False,
+) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Task[P, R]]: ...
+def task(function: Any = None, /, **options: Any) -> Any:
+    """Make an async function durable: each of its awaits becomes a checkpoint.
+
+    `retry` tries a failed run again from the operation that failed; `timeout` bounds the time one attempt works
+    (waiting for people or timers does not count), `max_duration` the whole run, waits included. Runs line up in
+    `queue`. `checkpoint="explicit"` records only steps, tasks and waits and leaves other awaits as they are.
+    `changed_input="stop"` stops a run whose recorded operation is asked for with other arguments, which is otherwise
+    noted. With `log_prints` what the task prints is kept in the run's log. Raises `DefinitionError`, or
+    `SourceUnavailable` where the source cannot be read.
+    """
+    if function is not None:
+        return Task(function)
+    return lambda inner: Task(inner, **options)
+
+
+def rewritten(function: Any, mode: str) -> Any:
+    """The function with its awaits made checkpoints, or as it is for "explicit"."""
+    _one_of("checkpoint", mode, ("every", "explicit"))
+    made = rewrite(function, call=checkpoint, value=awaited, manager=entered) if mode == "every" else function
+    if mode == "explicit" and not hasattr(function, "__code__"):
+        raise DefinitionError(f"{function!r} is no `async def` function; a task is one")
+    return made
+
+
+def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:
+    if value not in allowed:
+        raise DefinitionError(f"{name}={value!r}: wanted {' or '.join(map(repr, allowed))}")
+    return value
