@@ -1,0 +1,228 @@
+"""Decisions: a person's answer, a time-out or a withdrawal, whichever is first, through one compare and set.
+
+An error that comes with a write of its own (a decision that finds the deadline passed records the time-out) is
+returned, not raised: the caller sees it raised once the write is committed.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, insert, select, update
+
+from agentflow.approvals.diff import outcome_of, patch
+from agentflow.clock import from_micros
+from agentflow.errors import (
+    AlreadyDecided,
+    ApprovalExpired,
+    ApprovalNotFound,
+    ApprovalWithdrawn,
+    FieldProblem,
+    IdempotencyMismatch,
+    InvalidDecision,
+    StaleVersion,
+)
+from agentflow.payloads import digest
+from agentflow.records import Decision
+from agentflow.requests import NewEntry
+from agentflow.states import WITHDRAWN, ApprovalStatus, EntryKind, Verdict, WaitKind
+from agentflow.store import rows, tables, waits
+from agentflow.store.rows import table_of
+from agentflow.store.statements import Statement, columns, const
+
+if TYPE_CHECKING:
+    from agentflow.errors import AgentflowError
+    from agentflow.records import Approval
+    from agentflow.requests import Decide
+    from agentflow.store.transaction import Row, Transaction
+
+approval = table_of(tables.ApprovalRow)
+decision = table_of(tables.DecisionRow)
+
+BY_ID = Statement(select(approval).where(approval.c.id == bindparam("id")))
+DECISION = Statement(select(decision).where(decision.c.id == bindparam("id")))
+RECORD = Statement(insert(decision).values({c.name: bindparam(c.name) for c in decision.columns}))
+RESOLVED = (
+    "status", "decided_at", "decided_by", "channel", "comment", "final", "final_digest", "patch", "decision_id",
+)  # fmt: skip
+RESOLVE = Statement(
+    update(approval)
+    .where(approval.c.id == bindparam("approval_id"), approval.c.status == const(ApprovalStatus.PENDING.value))
+    .values({name: bindparam(name) for name in RESOLVED} | {"version": approval.c.version + const(1)})
+)
+OVERDUE = Statement(
+    select(approval)
+    .where(approval.c.status == const(ApprovalStatus.PENDING.value), approval.c.deadline_at <= bindparam("now"))
+    .order_by(approval.c.deadline_at)
+    .limit(bindparam("limit"))
+    .offset(const(0))
+)
+TIMEOUT = "timeout"
+
+
+def decide(tx: Transaction, request: Decide) -> Decision | AgentflowError:
+    """Record the decision, or say why not."""
+    repeated = tx.row(DECISION, {"id": request.id})
+    if repeated is not None:
+        return _again(tx, request, repeated)
+    found = get(tx, request.approval_id)
+    refusal = _refusal(tx, found, request)
+    if refusal is not None:
+        return refusal
+    outcome, final = _outcome(found, request)
+    receipt = Decision(
+        id=request.id,
+        approval_id=found.id,
+        run_id=found.run_id,
+        verdict=request.verdict,
+        outcome=outcome,
+        decided_by=request.decided_by,
+        channel=request.channel,
+        comment=request.comment,
+        final=final,
+        final_digest=None if final is None else digest(final),
+        decided_at=from_micros(tx.now),
+    )
+    tx.run(RECORD, _decision_values(tx, receipt, request))
+    resolve(tx, found, receipt)
+    return receipt
+
+
+def get(tx: Transaction, approval_id: str) -> Approval:
+    """The approval. Raises `ApprovalNotFound`."""
+    row = tx.row(BY_ID, {"id": approval_id})
+    if row is None:
+        raise ApprovalNotFound(f"there is no approval {approval_id!r}")
+    return rows.approval(row)
+
+
+def _content(request: Decide) -> str:
+    """What makes two decisions with one id the same decision."""
+    return digest(json.dumps([request.approval_id, request.verdict, request.final, request.comment]))
+
+
+def _again(tx: Transaction, request: Decide, row: Row) -> Decision:
+    values = dict(zip(columns(decision), row, strict=True))
+    if values.pop("digest") != _content(request):
+        raise IdempotencyMismatch(f"decision {request.id} was recorded with other content; the first one stands")
+    return Decision(
+        **values
+        | {
+            "run_id": get(tx, request.approval_id).run_id,
+            "verdict": Verdict(values["verdict"]),
+            "outcome": ApprovalStatus(values["outcome"]),
+            "decided_at": from_micros(values["decided_at"]),
+            "repeated": True,
+        }
+    )
+
+
+def _refusal(tx: Transaction, found: Approval, request: Decide) -> AgentflowError | None:
+    """Why this decision cannot be recorded, or None. A deadline that has passed is recorded here and now."""
+    if found.status is ApprovalStatus.TIMED_OUT:
+        return ApprovalExpired(approval_id=found.id, expired_at=f"{found.deadline_at:%Y-%m-%d %H:%M:%S} UTC")
+    if found.status in WITHDRAWN:
+        return ApprovalWithdrawn(approval_id=found.id, outcome=found.status)
+    if not found.is_pending:
+        return AlreadyDecided(approval_id=found.id, outcome=found.status, decided_by=found.decided_by or "somebody")
+    if found.deadline_at is not None and found.deadline_at <= from_micros(tx.now):
+        time_out(tx, found)
+        return ApprovalExpired(approval_id=found.id, expired_at=f"{found.deadline_at:%Y-%m-%d %H:%M:%S} UTC")
+    if request.expected_version is not None and request.expected_version != found.version:
+        return StaleVersion(
+            f"approval {found.id} changed since it was read (version {request.expected_version}, now {found.version}); "
+            "this decision was not recorded. Read it again."
+        )
+    return None
+
+
+def _outcome(found: Approval, request: Decide) -> tuple[ApprovalStatus, str | None]:
+    """What the verdict amounts to, computed from the data and not from what the sender calls it."""
+    if request.verdict is Verdict.REJECT:
+        outcome, final, needed = ApprovalStatus.REJECTED, None, Verdict.REJECT
+    else:
+        final = found.data if request.final is None else request.final
+        corrected = outcome_of(json.loads(found.data), json.loads(final)) == "corrected"
+        outcome = ApprovalStatus.CORRECTED if corrected else ApprovalStatus.APPROVED
+        needed = Verdict.CORRECT if corrected else Verdict.APPROVE
+    if needed not in found.allowed:
+        allowed = ", ".join(found.allowed)
+        problem = FieldProblem("/verdict", needed.value, f"one of: {allowed}")
+        raise InvalidDecision(approval_id=found.id, errors=[problem])
+    return outcome, final
+
+
+def _decision_values(tx: Transaction, receipt: Decision, request: Decide) -> dict[str, Any]:
+    names = ("id", "approval_id", "verdict", "outcome", "decided_by", "channel", "comment", "final", "final_digest")
+    return {name: getattr(receipt, name) for name in names} | {"digest": _content(request), "decided_at": tx.now}
+
+
+def resolve(tx: Transaction, found: Approval, receipt: Decision) -> None:
+    """Close the approval with this outcome and let its run go on."""
+    corrected = receipt.outcome is ApprovalStatus.CORRECTED and receipt.final is not None
+    difference = patch(json.loads(found.data), json.loads(receipt.final or "null")) if corrected else None
+    moved = tx.run(
+        RESOLVE,
+        {
+            "approval_id": found.id,
+            "status": receipt.outcome,
+            "decided_at": tx.now,
+            "decided_by": receipt.decided_by,
+            "channel": receipt.channel,
+            "comment": receipt.comment,
+            "final": receipt.final,
+            "final_digest": receipt.final_digest,
+            "patch": None if difference is None else json.dumps(difference, ensure_ascii=False),
+            "decision_id": receipt.id,
+        },
+    )
+    if moved == 0:
+        raise AssertionError(f"approval {found.id} was resolved by another while it was locked")
+    waits.answer(tx, found.run_id, found.key, _answer(found, receipt))
+
+
+def _answer(found: Approval, receipt: Decision) -> NewEntry:
+    said = {
+        "approval": found.id,
+        "decision": receipt.id,
+        "outcome": receipt.outcome,
+        "decided_by": receipt.decided_by,
+        "channel": receipt.channel,
+        "comment": receipt.comment,
+        "digest": receipt.final_digest,
+    }
+    return NewEntry(
+        kind=EntryKind.WAIT_RESOLVED,
+        key=found.key,
+        operation=WaitKind.APPROVAL,
+        output=receipt.final,
+        detail=json.dumps(said, ensure_ascii=False),
+    )
+
+
+def time_out(tx: Transaction, found: Approval) -> None:
+    """Resolve an overdue approval as its task declared."""
+    final = {"default": found.default, "approve": found.data}.get(found.on_timeout)
+    receipt = Decision(
+        id=f"{found.id}.{TIMEOUT}",
+        approval_id=found.id,
+        run_id=found.run_id,
+        verdict=Verdict.REJECT if final is None else Verdict.APPROVE,
+        outcome=ApprovalStatus.TIMED_OUT,
+        decided_by=TIMEOUT,
+        channel=TIMEOUT,
+        comment="",
+        final=final,
+        final_digest=None if final is None else digest(final),
+        decided_at=from_micros(tx.now),
+    )
+    resolve(tx, found, receipt)
+
+
+def expire(tx: Transaction, limit: int) -> int:
+    """Time out overdue approvals, oldest first."""
+    overdue = [rows.approval(row) for row in tx.rows(OVERDUE, {"now": tx.now, "limit": limit})]
+    for found in overdue:
+        time_out(tx, found)
+    return len(overdue)

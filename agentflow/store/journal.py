@@ -1,0 +1,99 @@
+"""The journal: appended to, never changed. A turn's appends are fenced by its epoch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, exists, func, insert, select
+
+from agentflow.errors import LeaseLost
+from agentflow.store import tables
+from agentflow.store.rows import table_of
+from agentflow.store.statements import Statement, const
+from agentflow.store.transaction import single_statement
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agentflow.requests import Lease, NewEntry, NewLogLine
+    from agentflow.store.transaction import Row, Transaction
+
+run = table_of(tables.RunRow).c
+journal = table_of(tables.EntryRow)
+log = table_of(tables.LogRow)
+
+FIELDS = (
+    "run_id", "seq", "kind", "key", "operation", "epoch", "attempt", "at", "took", "input", "output", "error", "detail",
+)  # fmt: skip
+
+
+def _values() -> list[Any]:
+    """The new row's values; `seq` continues the run's own count, so a journal has no gaps."""
+    last = select(func.coalesce(func.max(journal.c.seq), const(0))).where(journal.c.run_id == bindparam("run_id"))
+    return [last.scalar_subquery() + const(1) if name == "seq" else bindparam(name) for name in FIELDS]
+
+
+HELD = exists(
+    select(const(1)).where(
+        run.id == bindparam("run_id"), run.epoch == bindparam("epoch"), run.status == const("running")
+    )
+)
+APPEND = Statement(insert(journal).from_select(FIELDS, select(*_values()).where(HELD)))
+ENTER = Statement(insert(journal).from_select(FIELDS, select(*_values())))
+ENTRIES = Statement(select(journal).where(journal.c.run_id == bindparam("run_id")).order_by(journal.c.seq))
+KEEP_LOG = Statement(insert(log).values({c.name: bindparam(c.name) for c in log.columns if c.name != "id"}))
+
+
+def _params(tx: Transaction, run_id: str, epoch: int, new: NewEntry) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "epoch": epoch,
+        "kind": new.kind,
+        "key": new.key,
+        "operation": new.operation,
+        "attempt": new.attempt,
+        "at": tx.now,
+        "took": new.took,
+        "input": new.input,
+        "output": new.output,
+        "error": new.error,
+        "detail": new.detail,
+    }
+
+
+@single_statement
+def append(tx: Transaction, lease: Lease, new: NewEntry) -> None:
+    """Keep an entry of this turn: one insert, fenced. Raises `LeaseLost`, having kept nothing."""
+    if tx.run(APPEND, _params(tx, lease.run_id, lease.epoch, new)) == 0:
+        raise LeaseLost(run_id=lease.run_id, epoch=lease.epoch)
+    tx.touched.add(lease.run_id)
+
+
+def enter(tx: Transaction, run_id: str, new: NewEntry, *, epoch: int = 0) -> None:
+    """Keep an entry that no turn makes: the caller has locked the run."""
+    tx.run(ENTER, _params(tx, run_id, epoch, new))
+    tx.touched.add(run_id)
+    tx.moved.add(run_id)
+
+
+def entries(tx: Transaction, run_id: str) -> Sequence[Row]:
+    """The whole journal of a run, oldest first."""
+    return tx.rows(ENTRIES, {"run_id": run_id})
+
+
+def keep_logs(tx: Transaction, lines: Sequence[NewLogLine]) -> None:
+    """Keep log lines."""
+    for line in lines:
+        tx.run(
+            KEEP_LOG,
+            {
+                "run_id": line.run_id,
+                "epoch": line.epoch,
+                "at": line.at,
+                "level": line.level,
+                "logger": line.logger,
+                "message": line.message,
+                "key": line.key,
+            },
+        )
+        tx.touched.add(line.run_id)

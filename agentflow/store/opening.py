@@ -1,0 +1,62 @@
+"""Open a database: check it, bring its schema up to date, and hand out the store."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from agentflow.clock import SystemClock
+from agentflow.errors import StoreUnusable
+from agentflow.store.sqlite import SqliteStore
+from agentflow.store.sqlite_file import connect, driver, explain, path_of, prepare
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from agentflow.clock import Clock
+
+SCHEMA: Final = "0001"
+
+
+async def open_store(url: str, *, clock: Clock | None = None) -> SqliteStore:
+    """The store at this URL (`sqlite:///name.db`), made if there is none, its schema brought up to date.
+
+    Raises `InvalidSetting` or `StoreUnusable` with one sentence that says what to do; nothing was changed then.
+    """
+    path = path_of(url)
+    lock = await asyncio.to_thread(_make_ready, path)
+    return SqliteStore(path, clock or SystemClock(), lock)
+
+
+def _make_ready(path: Path) -> Any:
+    lock = prepare(path)
+    revision = _revision(path)
+    if revision != SCHEMA:
+        # Alembic takes longer to import than all else together, and is needed once in a database's life.
+        import_module("agentflow.store.migrate").upgrade_sqlite(path)
+    return lock
+
+
+def _revision(path: Path) -> str | None:
+    """The schema's revision, None for a new file. Raises `StoreUnusable` for a damaged or foreign one."""
+    connection = connect(path)
+    try:
+        sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if sound != "ok":
+            raise StoreUnusable(f"database {path} is damaged ({sound}); restore it from a backup")
+        ours = "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'agentflow~_%' ESCAPE '~'"
+        names = {row[0] for row in connection.execute(ours)}
+        if "agentflow_schema" not in names:
+            if names:
+                raise StoreUnusable(
+                    f"database {path} has tables named {', '.join(sorted(names))} that agentflow did not make; "
+                    "name another database"
+                )
+            return None
+        row = connection.execute("SELECT version_num FROM agentflow_schema").fetchone()
+        return None if row is None else str(row[0])
+    except driver.Error as error:
+        raise StoreUnusable(explain(path, error)) from error
+    finally:
+        connection.close()

@@ -1,0 +1,204 @@
+"""Listings and look-ups, by keyset: a page costs the same whichever page it is."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, func, or_, select, tuple_
+
+from agentflow.errors import InvalidSetting
+from agentflow.records import Counts, Page
+from agentflow.states import ApprovalStatus, RunStatus
+from agentflow.store import rows, tables
+from agentflow.store.rows import table_of
+from agentflow.store.statements import Statement, const, consts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import BindParameter
+
+    from agentflow.records import Approval, Delivery, Entry, LogLine, Occurrence, Run, Schedule, Wait, Worker
+    from agentflow.requests import ApprovalFilter, RunFilter
+    from agentflow.store.transaction import Transaction
+
+run = table_of(tables.RunRow)
+journal = table_of(tables.EntryRow)
+log = table_of(tables.LogRow)
+wait = table_of(tables.WaitRow)
+approval = table_of(tables.ApprovalRow)
+worker = table_of(tables.WorkerRow)
+schedule = table_of(tables.ScheduleRow)
+occurrence = table_of(tables.OccurrenceRow)
+delivery = table_of(tables.DeliveryRow)
+
+LIMIT: BindParameter[int] = bindparam("limit")
+ENTRIES = Statement(
+    select(journal)
+    .where(journal.c.run_id == bindparam("run_id"), journal.c.seq > bindparam("after"))
+    .order_by(journal.c.seq)
+    .limit(LIMIT)
+    .offset(const(0))
+)
+FEED = Statement(
+    select(journal).where(journal.c.id > bindparam("after")).order_by(journal.c.id).limit(LIMIT).offset(const(0))
+)
+HEAD = Statement(select(func.max(journal.c.id)))
+LOGS = Statement(select(log).where(log.c.run_id == bindparam("run_id")).order_by(log.c.id))
+WAITS = Statement(select(wait).where(wait.c.run_id == bindparam("run_id")).order_by(wait.c.opened_at))
+WORKERS = Statement(select(worker).order_by(worker.c.id))
+SCHEDULES = Statement(select(schedule).order_by(schedule.c.id))
+OCCURRENCES = Statement(
+    select(occurrence)
+    .where(occurrence.c.schedule_id == bindparam("schedule_id"))
+    .order_by(occurrence.c.fire_at.desc())
+    .limit(LIMIT)
+    .offset(const(0))
+)
+DELIVERIES = Statement(
+    select(delivery).order_by(delivery.c.received_at.desc(), delivery.c.delivery_id).limit(LIMIT).offset(const(0))
+)
+COUNT_RUNS = Statement(select(run.c.status, func.count()).group_by(run.c.status))
+COUNT_PENDING = Statement(
+    select(func.count()).select_from(approval).where(approval.c.status == const(ApprovalStatus.PENDING.value))
+)
+UNLIMITED = 2**31
+
+
+@cache
+def _runs(statuses: tuple[str, ...], task: bool, parent: bool, search: bool, cursor: bool) -> Statement:
+    query = select(run)
+    if statuses:
+        query = query.where(run.c.status.in_(consts(statuses)))
+    if task:
+        query = query.where(run.c.task == bindparam("task"))
+    if parent:
+        query = query.where(run.c.parent_id == bindparam("parent_id"))
+    if search:
+        found = or_(
+            run.c.id.like(bindparam("starts"), escape="\\"),
+            run.c.task.like(bindparam("contains"), escape="\\"),
+            run.c.idempotency_key.like(bindparam("contains"), escape="\\"),
+        )
+        query = query.where(found)
+    if cursor:
+        query = query.where(run.c.id < bindparam("cursor"))
+    return Statement(query.order_by(run.c.id.desc()).limit(LIMIT).offset(const(0)))
+
+
+def runs(tx: Transaction, which: RunFilter) -> Page[Run]:
+    """Runs, newest first."""
+    statuses = tuple(sorted(RunStatus(status).value for status in which.statuses))
+    statement = _runs(
+        statuses, which.task is not None, which.parent_id is not None, bool(which.search), bool(which.cursor)
+    )
+    params = {"task": which.task, "parent_id": which.parent_id, "cursor": which.cursor, "limit": which.limit + 1}
+    found = [rows.run(row) for row in tx.rows(statement, params | _patterns(which.search))]
+    more = len(found) > which.limit
+    page = found[: which.limit]
+    return Page(page, page[-1].id if more else None)
+
+
+def _patterns(search: str | None) -> dict[str, str]:
+    escaped = (search or "").replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return {"starts": f"{escaped}%", "contains": f"%{escaped}%"}
+
+
+@cache
+def _approvals(pending: bool | None, of_run: bool, search: bool, cursor: bool) -> Statement:
+    query = select(approval)
+    if pending is not None:
+        is_pending = approval.c.status == const(ApprovalStatus.PENDING.value)
+        query = query.where(is_pending if pending else approval.c.decided_at.is_not(None))
+    if of_run:
+        query = query.where(approval.c.run_id == bindparam("run_id"))
+    if search:
+        texts = (approval.c.title, approval.c.summary, approval.c.task, approval.c.data)
+        found = [text.like(bindparam("contains"), escape="\\") for text in texts]
+        query = query.where(or_(approval.c.id.like(bindparam("starts"), escape="\\"), *found))
+    order = (approval.c.urgency, approval.c.id) if pending else (approval.c.decided_at, approval.c.id)
+    if pending is None:
+        order = (approval.c.created_at, approval.c.id)
+    if cursor:
+        place = tuple_(bindparam("cursor_at"), bindparam("cursor_id"))
+        query = query.where(tuple_(*order) > place if pending else tuple_(*order) < place)
+    ordered = query.order_by(*order) if pending else query.order_by(*(column.desc() for column in order))
+    return Statement(ordered.limit(LIMIT).offset(const(0)))
+
+
+def approvals(tx: Transaction, which: ApprovalFilter) -> Page[Approval]:
+    """Pending approvals by urgency, decided ones newest first, all of them newest first."""
+    statement = _approvals(which.pending, which.run_id is not None, bool(which.search), bool(which.cursor))
+    params: dict[str, Any] = {"run_id": which.run_id, "limit": which.limit + 1} | _patterns(which.search)
+    if which.cursor:
+        at, _, last_id = which.cursor.partition(".")
+        if not at.lstrip("-").isdecimal():
+            raise InvalidSetting(f"cursor {which.cursor!r} is none that a listing gave")
+        params |= {"cursor_at": int(at), "cursor_id": last_id}
+    found = tx.rows(statement, params)
+    page = [rows.approval(row) for row in found[: which.limit]]
+    more = len(found) > which.limit
+    return Page(page, _cursor(found[which.limit - 1], which) if more else None)
+
+
+APPROVAL_COLUMNS = {column.name: index for index, column in enumerate(approval.columns)}
+
+
+def _cursor(row: Sequence[Any], which: ApprovalFilter) -> str:
+    name = {True: "urgency", False: "decided_at", None: "created_at"}[which.pending]
+    return f"{row[APPROVAL_COLUMNS[name]]}.{row[APPROVAL_COLUMNS['id']]}"
+
+
+def entries(tx: Transaction, run_id: str, after: int, limit: int | None) -> Sequence[Entry]:
+    """A run's journal in order."""
+    found = tx.rows(ENTRIES, {"run_id": run_id, "after": after, "limit": limit or UNLIMITED})
+    return [rows.entry(row) for row in found]
+
+
+def feed(tx: Transaction, after: int, limit: int) -> Sequence[Entry]:
+    """Every run's entries after this id."""
+    return [rows.entry(row) for row in tx.rows(FEED, {"after": after, "limit": limit})]
+
+
+def head(tx: Transaction) -> int:
+    """The newest entry's id, 0 if there is none."""
+    row = tx.row(HEAD, {})
+    return 0 if row is None or row[0] is None else int(row[0])
+
+
+def logs(tx: Transaction, run_id: str) -> Sequence[LogLine]:
+    """A run's log."""
+    return [rows.log_line(row) for row in tx.rows(LOGS, {"run_id": run_id})]
+
+
+def waits(tx: Transaction, run_id: str) -> Sequence[Wait]:
+    """A run's open waits."""
+    return [rows.wait(row) for row in tx.rows(WAITS, {"run_id": run_id})]
+
+
+def workers(tx: Transaction) -> Sequence[Worker]:
+    """Every worker with a lease."""
+    return [rows.worker(row) for row in tx.rows(WORKERS, {})]
+
+
+def schedules(tx: Transaction) -> Sequence[Schedule]:
+    """Every schedule."""
+    return [rows.schedule(row) for row in tx.rows(SCHEDULES, {})]
+
+
+def occurrences(tx: Transaction, schedule_id: str, limit: int) -> Sequence[Occurrence]:
+    """A schedule's latest occurrences."""
+    return [rows.occurrence(row) for row in tx.rows(OCCURRENCES, {"schedule_id": schedule_id, "limit": limit})]
+
+
+def deliveries(tx: Transaction, limit: int) -> Sequence[Delivery]:
+    """The latest deliveries."""
+    return [rows.delivery(row) for row in tx.rows(DELIVERIES, {"limit": limit})]
+
+
+def counts(tx: Transaction) -> Counts:
+    """Runs by status, and pending approvals."""
+    by_status = {RunStatus(status): count for status, count in tx.rows(COUNT_RUNS, {})}
+    pending = tx.row(COUNT_PENDING, {})
+    return Counts(runs=by_status, pending_approvals=0 if pending is None else pending[0])

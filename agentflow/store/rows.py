@@ -1,0 +1,76 @@
+"""Rows become records here, at the edge of the store, and nowhere else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import inspect
+
+from agentflow import records
+from agentflow.clock import from_micros
+from agentflow.states import ApprovalStatus, EntryKind, RunStatus, WaitKind
+from agentflow.store import tables
+from agentflow.store.statements import columns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from sqlalchemy import Table
+
+    from agentflow.store.transaction import Row
+
+R = TypeVar("R")
+
+
+def table_of(row: type[tables.Base]) -> Table:
+    """The SQLAlchemy table of a row class."""
+    table: Table = inspect(row).local_table
+    return table
+
+
+def _instant(micros: int | None) -> datetime | None:
+    return None if micros is None else from_micros(micros)
+
+
+def _span(micros: int | None) -> timedelta | None:
+    return None if micros is None else timedelta(microseconds=micros)
+
+
+def _converter(record: type[R], row: type[tables.Base], converts: Mapping[str, Any]) -> Callable[[Row], R]:
+    """A function from a full row of the table to the record; columns the record lacks are dropped."""
+    wanted = set(record.__dataclass_fields__)  # type: ignore[attr-defined]
+    plan: list[tuple[int, str, Any]] = [
+        (index, name, converts.get(name)) for index, name in enumerate(columns(table_of(row))) if name in wanted
+    ]
+    missing = wanted - {name for _, name, _ in plan}
+    if missing:
+        raise AssertionError(f"{record.__name__} has fields that {row.__name__} does not store: {missing}")
+
+    def convert(values: Row) -> R:
+        return record(**{name: values[i] if to is None else to(values[i]) for i, name, to in plan})
+
+    return convert
+
+
+run = _converter(
+    records.Run,
+    tables.RunRow,
+    {"status": RunStatus}
+    | dict.fromkeys(("available_at", "deadline_at", "created_at", "started_at", "finished_at"), _instant),
+)
+entry = _converter(records.Entry, tables.EntryRow, {"kind": EntryKind, "at": from_micros, "took": _span})
+log_line = _converter(records.LogLine, tables.LogRow, {"at": from_micros})
+wait = _converter(records.Wait, tables.WaitRow, {"kind": WaitKind, "opened_at": from_micros, "due_at": _instant})
+approval = _converter(
+    records.Approval,
+    tables.ApprovalRow,
+    {"status": ApprovalStatus} | dict.fromkeys(("created_at", "deadline_at", "decided_at"), _instant),
+)
+worker = _converter(records.Worker, tables.WorkerRow, dict.fromkeys(("started_at", "lease_until"), from_micros))
+schedule = _converter(
+    records.Schedule, tables.ScheduleRow, dict.fromkeys(("next_fire_at", "last_fire_at", "created_at"), _instant)
+)
+occurrence = _converter(records.Occurrence, tables.OccurrenceRow, dict.fromkeys(("fire_at", "created_at"), from_micros))
+delivery = _converter(records.Delivery, tables.DeliveryRow, {"received_at": from_micros})

@@ -1,0 +1,149 @@
+"""The store's verbs over any SQL database: a database says how a transaction is written and read, and no more.
+
+The promises are in `base.py`; the transactions are in `runs.py`, `journal.py`, `decisions.py` and their neighbours.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+
+from agentflow.store import decisions, journal, maintenance, outcomes, reads, runs, triggers
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from datetime import datetime, timedelta
+
+    from agentflow import records as r
+    from agentflow import requests as q
+    from agentflow.errors import AgentflowError
+    from agentflow.states import RunStatus
+    from agentflow.store.base import Claimed
+    from agentflow.store.transaction import Transaction
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+class SqlStore(ABC):
+    """Every verb, each as one call of `write` or `read`."""
+
+    @abstractmethod
+    def write(
+        self, verb: Callable[Concatenate[Transaction, P], T | AgentflowError], *args: P.args, **kwargs: P.kwargs
+    ) -> Awaitable[T]:
+        """What the verb gives, once its transaction is durable; an error it returns is raised then."""
+
+    @abstractmethod
+    def read(self, verb: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
+        """What the verb gives on a snapshot of its own, off the event loop."""
+
+    async def trigger(self, request: q.TriggerRun) -> r.Run:
+        return await self.write(runs.trigger, request)
+
+    async def trigger_many(self, requests: Sequence[q.TriggerRun]) -> Sequence[r.Run]:
+        return await self.write(runs.trigger_many, requests)
+
+    async def trigger_child(
+        self, lease: q.Lease, requests: Sequence[q.TriggerRun], entry: q.NewEntry
+    ) -> Sequence[r.Run]:
+        return await self.write(runs.trigger_child, lease, requests, entry)
+
+    async def claim(self, request: q.ClaimRuns) -> Sequence[Claimed]:
+        return await self.write(runs.claim, request)
+
+    async def append(self, lease: q.Lease, entry: q.NewEntry) -> None:
+        await self.write(journal.append, lease, entry)
+
+    async def settle(self, lease: q.Lease, entry: q.NewEntry, scope: str) -> None:
+        await self.write(runs.settle, lease, entry, scope)
+
+    async def open_waits(self, lease: q.Lease, waits: Sequence[q.OpenWait]) -> None:
+        await self.write(runs.open_waits, lease, waits)
+
+    async def park(self, lease: q.Lease, waits: Sequence[q.OpenWait], blocked: Collection[str]) -> RunStatus:
+        return await self.write(runs.park, lease, waits, blocked)
+
+    async def finish(self, lease: q.Lease, outcome: q.Outcome) -> None:
+        await self.write(outcomes.finish, lease, outcome)
+
+    async def keep_logs(self, lines: Sequence[q.NewLogLine]) -> None:
+        await self.write(journal.keep_logs, lines)
+
+    async def cancel(self, run_id: str, *, by: str, reason: str) -> r.Run:
+        return await self.write(runs.cancel, run_id, by, reason)
+
+    async def resume(self, run_id: str, *, by: str) -> r.Run:
+        return await self.write(runs.resume, run_id, by)
+
+    async def decide(self, request: q.Decide) -> r.Decision:
+        return await self.write(decisions.decide, request)
+
+    async def register_worker(self, *, host: str, pid: int, started: str, lease_for: timedelta) -> r.Worker:
+        return await self.write(maintenance.register_worker, host, pid, started, lease_for)
+
+    async def retire_worker(self, worker_id: str) -> None:
+        await self.write(maintenance.retire_worker, worker_id)
+
+    async def sweep(self, *, limit: int, max_recoveries: int) -> int:
+        return await self.write(maintenance.sweep, limit, max_recoveries)
+
+    async def bury(self, worker_ids: Collection[str]) -> None:
+        await self.write(maintenance.bury, worker_ids)
+
+    async def expire(self, *, limit: int) -> int:
+        return await self.write(maintenance.expire, limit)
+
+    async def next_due_at(self) -> datetime | None:
+        return await self.read(maintenance.next_due_at)
+
+    async def declare_schedules(self, declared: Sequence[q.DeclareSchedule]) -> Sequence[r.Schedule]:
+        return await self.write(triggers.declare_schedules, declared)
+
+    async def fire(self, request: q.Fire) -> r.Run | None:
+        return await self.write(triggers.fire, request)
+
+    async def deliver(self, request: q.Deliver) -> r.Delivery:
+        return await self.write(triggers.deliver, request)
+
+    async def run(self, run_id: str) -> r.Run:
+        return await self.read(runs.get, run_id)
+
+    async def runs(self, which: q.RunFilter) -> r.Page[r.Run]:
+        return await self.read(reads.runs, which)
+
+    async def entries(self, run_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[r.Entry]:
+        return await self.read(reads.entries, run_id, after, limit)
+
+    async def logs(self, run_id: str) -> Sequence[r.LogLine]:
+        return await self.read(reads.logs, run_id)
+
+    async def waits(self, run_id: str) -> Sequence[r.Wait]:
+        return await self.read(reads.waits, run_id)
+
+    async def approval(self, approval_id: str) -> r.Approval:
+        return await self.read(decisions.get, approval_id)
+
+    async def approvals(self, which: q.ApprovalFilter) -> r.Page[r.Approval]:
+        return await self.read(reads.approvals, which)
+
+    async def counts(self) -> r.Counts:
+        return await self.read(reads.counts)
+
+    async def workers(self) -> Sequence[r.Worker]:
+        return await self.read(reads.workers)
+
+    async def schedules(self) -> Sequence[r.Schedule]:
+        return await self.read(reads.schedules)
+
+    async def occurrences(self, schedule_id: str, *, limit: int = 20) -> Sequence[r.Occurrence]:
+        return await self.read(reads.occurrences, schedule_id, limit)
+
+    async def deliveries(self, *, limit: int = 50) -> Sequence[r.Delivery]:
+        return await self.read(reads.deliveries, limit)
+
+    async def head(self) -> int:
+        return await self.read(reads.head)
+
+    async def feed(self, *, after: int, limit: int) -> Sequence[r.Entry]:
+        return await self.read(reads.feed, after, limit)

@@ -1,0 +1,139 @@
+"""The store on one SQLite file: one writer that group-commits, readers on threads of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from agentflow.clock import to_micros
+from agentflow.store import maintenance
+from agentflow.store.sql import SqlStore
+from agentflow.store.sqlite_file import connect, driver
+from agentflow.store.sqlite_writer import SqliteTransaction, SqliteWriter
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from datetime import datetime, timedelta
+    from pathlib import Path
+    from sqlite3 import Connection
+
+    from agentflow.clock import Clock
+
+READERS = 4
+LOOK_EVERY = 0.02
+"""Seconds between looks for another process's commits: one pragma, a few microseconds, no disk."""
+
+
+class SqliteStore(SqlStore):
+    """Everything durable in one file. Use it on one event loop; other processes may have the file open too."""
+
+    def __init__(self, path: Path, clock: Clock, lock: Any = None) -> None:
+        self.path = path
+        self._clock = clock
+        self._lock = lock
+        self._writer = SqliteWriter(path, clock, self._announce)
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="agentflow-reader")
+        self._local = threading.local()
+        self._connections: list[Connection] = []
+        self._watchers: list[Callable[[str, bool], None]] = []
+        self._looking: asyncio.Task[None] | None = None
+
+    @property
+    def commits(self) -> int:
+        """How many transactions this process has committed."""
+        return self._writer.commits
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def write(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
+        assert not kwargs, "verbs take their arguments by position"
+        return self._writer.submit(verb, args)
+
+    async def read(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
+        assert not kwargs, "verbs take their arguments by position"
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, verb, args)
+
+    def _read(self, verb: Any, args: tuple[Any, ...]) -> Any:
+        """Run in a reader thread: one short snapshot, so that no reader keeps the log from being folded in."""
+        connection = self._reader()
+        connection.execute("BEGIN")
+        try:
+            return verb(SqliteTransaction(connection, to_micros(self._clock.now())), *args)
+        finally:
+            connection.execute("COMMIT")
+
+    def _reader(self) -> Connection:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect(self.path, read_only=True)
+            self._connections.append(connection)
+        return connection
+
+    def renew(self, worker_id: str, lease_for: timedelta) -> dict[str, int] | None:
+        """On the calling thread's own connection; it flushes nothing, since a lease need not outlive the host."""
+        connection: Connection | None = getattr(self._local, "heartbeat", None)
+        if connection is None:
+            connection = self._local.heartbeat = connect(self.path, full=False)
+            self._connections.append(connection)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            tx = SqliteTransaction(connection, to_micros(self._clock.now()))
+            return maintenance.renew(tx, worker_id, lease_for)
+        finally:
+            connection.execute("COMMIT")
+
+    # -- following along
+
+    def watch(self, callback: Callable[[str, bool], None]) -> Callable[[], None]:
+        self._watchers.append(callback)
+        if self._looking is None:
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+
+        def stop() -> None:
+            with suppress(ValueError):
+                self._watchers.remove(callback)
+
+        return stop
+
+    def _announce(self, touched: set[str], moved: set[str]) -> None:
+        for callback in tuple(self._watchers):
+            for run_id in touched:
+                callback(run_id, run_id in moved)
+
+    async def _look(self) -> None:
+        """Notice what other connections commit: the writer's `data_version` changes only then."""
+        seen = self._writer.foreign_version()
+        while True:
+            await asyncio.sleep(LOOK_EVERY)  # noqa: TID251  other programs do not share a test's clock
+            version = self._writer.foreign_version()
+            if version != seen:
+                seen = version
+                self._announce({""}, {""})
+
+    async def changes(self) -> AsyncIterator[None]:
+        changed = asyncio.Event()
+        stop = self.watch(lambda _run_id, _moved: changed.set())
+        try:
+            while True:
+                yield
+                await changed.wait()
+                changed.clear()
+        finally:
+            stop()
+
+    async def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._looking
+        self._readers.shutdown(wait=True)
+        for connection in self._connections:
+            with suppress(driver.Error):
+                connection.close()
+        await self._writer.close()
+        if self._lock is not None:
+            self._lock.close()

@@ -1,0 +1,150 @@
+"""Waits: opened with what they wait for, answered by whoever comes first, withdrawn when nobody needs them.
+
+Lock order, always: run first, approval second. Answering deletes the wait row; a turn that finds one of its waits gone
+when it parks knows that it was answered meanwhile, so no wake-up is ever missed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, delete, insert, select, update
+
+from agentflow.clock import MICROSECOND, to_micros
+from agentflow.requests import NewEntry
+from agentflow.states import TERMINAL, ApprovalStatus, EntryKind, Transition, WaitKind
+from agentflow.store import journal, tables
+from agentflow.store.rows import table_of
+from agentflow.store.statements import Statement, const, consts
+
+if TYPE_CHECKING:
+    from agentflow.requests import NewApproval, OpenWait
+    from agentflow.store.transaction import Transaction
+
+run = table_of(tables.RunRow)
+wait = table_of(tables.WaitRow)
+approval = table_of(tables.ApprovalRow)
+
+_COPIED = (
+    "id", "title", "summary", "body", "reason", "risk", "priority", "confidence", "field_confidence", "evidence",
+    "tags", "data", "schema", "digest", "on_timeout", "default",
+)  # fmt: skip
+HOUR = 3_600_000_000
+UNHURRIED = 30 * 24 * HOUR
+
+OPEN = Statement(insert(wait).values({c.name: bindparam(c.name) for c in wait.columns}))
+OF_RUN = Statement(select(wait).where(wait.c.run_id == bindparam("run_id")))
+CLOSE = Statement(delete(wait).where(wait.c.run_id == bindparam("run_id"), wait.c.key == bindparam("key")))
+CLOSE_ALL = Statement(delete(wait).where(wait.c.run_id == bindparam("run_id")).returning(wait.c.kind, wait.c.subject))
+FOR_CHILD = Statement(
+    select(wait.c.run_id, wait.c.key).where(
+        wait.c.subject == bindparam("child"), wait.c.kind == const(WaitKind.CHILD.value)
+    )
+)
+ENDED_CHILD = Statement(
+    select(run.c.status, run.c.output, run.c.error).where(
+        run.c.id == bindparam("id"), run.c.status.in_(consts(TERMINAL))
+    )
+)
+WAKE = Statement(
+    update(run)
+    .where(run.c.id == bindparam("run_id"), run.c.status.in_(consts(Transition.WAKE.sources)))
+    .values(status=const(Transition.WAKE.target.value), available_at=bindparam("now"))
+)
+OPEN_APPROVAL = Statement(insert(approval).values({c.name: bindparam(c.name) for c in approval.columns}))
+WITHDRAW = Statement(
+    update(approval)
+    .where(approval.c.id == bindparam("approval_id"), approval.c.status == const(ApprovalStatus.PENDING.value))
+    .values(status=bindparam("outcome"), decided_at=bindparam("now"), version=approval.c.version + const(1))
+)
+SUPERSEDE = Statement(
+    update(approval)
+    .where(approval.c.id == bindparam("approval_id"))
+    .values(
+        status=const(ApprovalStatus.SUPERSEDED.value),
+        decided_at=bindparam("now"),
+        version=approval.c.version + const(1),
+    )
+)
+
+
+def open_wait(tx: Transaction, run_id: str, task: str, epoch: int, new: OpenWait) -> None:
+    """Open a wait and the approval it is for, with the journal entry that says so."""
+    if new.replaces is not None:
+        tx.run(SUPERSEDE, {"approval_id": new.replaces, "now": tx.now})
+        tx.run(CLOSE, {"run_id": run_id, "key": new.key})
+    tx.run(
+        OPEN,
+        {
+            "run_id": run_id,
+            "key": new.key,
+            "kind": new.kind,
+            "subject": new.subject,
+            "opened_at": tx.now,
+            "due_at": None if new.due_at is None else to_micros(new.due_at),
+        },
+    )
+    if new.approval is not None:
+        _open_approval(tx, run_id, task, new.key, new.approval)
+    opened = NewEntry(kind=EntryKind.WAIT_OPENED, key=new.key, operation=new.kind, detail=new.detail)
+    journal.enter(tx, run_id, opened, epoch=epoch)
+
+
+def _open_approval(tx: Transaction, run_id: str, task: str, key: str, new: NewApproval) -> None:
+    deadline = None if new.timeout is None else tx.now + new.timeout // MICROSECOND
+    values: dict[str, Any] = dict.fromkeys(
+        ("decided_at", "decided_by", "channel", "final", "final_digest", "patch", "decision_id")
+    )
+    values |= {name: getattr(new, name) for name in _COPIED}
+    values |= {
+        "run_id": run_id,
+        "task": task,
+        "key": key,
+        "status": ApprovalStatus.PENDING,
+        "allow": ",".join(new.allow),
+        "version": 1,
+        "created_at": tx.now,
+        "deadline_at": deadline,
+        "comment": "",
+        "urgency": (tx.now + UNHURRIED if deadline is None else deadline) - new.priority * HOUR,
+    }
+    tx.run(OPEN_APPROVAL, values)
+
+
+def answer(tx: Transaction, run_id: str, key: str, entry: NewEntry) -> None:
+    """Record what a wait got and make the run claimable if it is parked. The caller has locked the run."""
+    tx.run(CLOSE, {"run_id": run_id, "key": key})
+    journal.enter(tx, run_id, entry)
+    tx.run(WAKE, {"run_id": run_id, "now": tx.now})
+
+
+def child_ended(key: str, status: str, output: str | None, error: str | None) -> NewEntry:
+    """The entry by which a parent learns how its child ended."""
+    return NewEntry(
+        kind=EntryKind.WAIT_RESOLVED, key=key, operation=WaitKind.CHILD, output=output, error=error, detail=status
+    )
+
+
+def tell_parents(tx: Transaction, child_id: str, status: str, output: str | None, error: str | None) -> None:
+    """Answer every wait for this child run."""
+    for run_id, key in tx.rows(FOR_CHILD, {"child": child_id}):
+        answer(tx, run_id, key, child_ended(key, status, output, error))
+
+
+def withdraw(tx: Transaction, run_id: str, *, scope: str | None = None) -> None:
+    """Close the run's waits (those under `scope`, or all) and withdraw the approvals they were for."""
+    if scope is None:
+        closed = tx.rows(CLOSE_ALL, {"run_id": run_id})
+    else:
+        mine = [row for row in tx.rows(OF_RUN, {"run_id": run_id}) if within(str(row[1]), scope)]
+        closed = [(row[2], row[3]) for row in mine]
+        for row in mine:
+            tx.run(CLOSE, {"run_id": run_id, "key": row[1]})
+    for kind, subject in closed:
+        if kind == WaitKind.APPROVAL:
+            tx.run(WITHDRAW, {"approval_id": subject, "outcome": ApprovalStatus.CANCELLED, "now": tx.now})
+
+
+def within(key: str, scope: str) -> bool:
+    """Whether an operation is `scope` itself or belongs to it; `fetch#10` does not belong to `fetch#1`."""
+    return key == scope or key.startswith((scope + "/", scope + "["))
