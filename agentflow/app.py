@@ -1,0 +1,111 @@
+"""Embed agentflow: a store, a client and, unless told otherwise, a worker, for as long as an `async with` lasts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+from agentflow.client import Client
+from agentflow.errors import DefinitionError
+from agentflow.requests import TriggerRun
+from agentflow.settings import database_url
+from agentflow.store import open_store
+from agentflow.tasks.calling import current_starter
+from agentflow.tasks.catalog import Catalog
+from agentflow.worker import Worker
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from contextvars import Token
+
+    from agentflow.clock import Clock
+    from agentflow.records import Run
+    from agentflow.settings import WorkerSettings
+    from agentflow.store import Store
+    from agentflow.tasks.calling import Starter, TriggerOptions
+    from agentflow.tasks.task import Task
+
+
+class AgentFlow:
+    """Tasks on a database: `async with AgentFlow(my_task, database="sqlite:///runs.db") as app`.
+
+    `definitions` are tasks, or modules with tasks. Within the block `app.client` starts and steers runs,
+    `my_task.trigger(...)` works, and with `worker=True` this process executes runs. The database is `database`, else
+    what `AGENTFLOW_DATABASE_URL` says, else `sqlite:///agentflow.db`.
+    """
+
+    def __init__(
+        self,
+        *definitions: Any,
+        database: str | None = None,
+        settings: WorkerSettings | None = None,
+        clock: Clock | None = None,
+        worker: bool = True,
+    ) -> None:
+        self.catalog = Catalog.collect(*definitions)
+        self.database = database_url(database)
+        self._settings = settings
+        self._clock = clock
+        self._with_worker = worker
+        self._store: Store | None = None
+        self._client: Client | None = None
+        self._token: Token[Starter | None] | None = None
+        self.worker: Worker | None = None
+
+    async def __aenter__(self) -> Self:
+        self._store = await open_store(self.database, clock=self._clock)
+        self._client = Client(self._store, self.catalog)
+        if self._with_worker:
+            self.worker = Worker(self._store, self.catalog, self._settings, self._clock)
+            await self.worker.start()
+        self._token = current_starter.set(_Starting(self._client, self._store))
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._token is not None:
+            current_starter.reset(self._token)
+        if self.worker is not None:
+            await self.worker.stop()
+        if self._store is not None:
+            await self._store.close()
+
+    @property
+    def client(self) -> Client:
+        """Starts runs and steers them, while this is open."""
+        if self._client is None:
+            raise DefinitionError("AgentFlow is not open; use it in `async with`")
+        return self._client
+
+    @property
+    def store(self) -> Store:
+        """The store, while this is open."""
+        if self._store is None:
+            raise DefinitionError("AgentFlow is not open; use it in `async with`")
+        return self._store
+
+
+class _Starting:
+    """Lets `task.trigger(...)` outside of runs find this program's store."""
+
+    def __init__(self, client: Client, store: Store) -> None:
+        self._client = client
+        self._store = store
+
+    async def start(self, task: Task[..., Any], inputs: Sequence[str], options: TriggerOptions) -> Sequence[str]:
+        requests = [
+            TriggerRun(
+                task=task.id,
+                version=task.version,
+                input=text,
+                queue=task.queue,
+                priority=options.priority,
+                delay=options.delay,
+                max_duration=task.max_duration,
+                idempotency_key=options.idempotency_key,
+                origin="program",
+            )
+            for text in inputs
+        ]
+        return [run.id for run in await self._store.trigger_many(requests)]
+
+    async def ended(self, run_id: str) -> Run:
+        return await self._client.result(run_id)

@@ -1,0 +1,159 @@
+"""`gather`: branches side by side, each a scope of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING, Any, cast, overload
+
+from agentflow.errors import UnsupportedAwait
+from agentflow.failures import Failure
+from agentflow.requests import NewEntry
+from agentflow.runtime.asyncio_calls import replace
+from agentflow.runtime.branches import Branch
+from agentflow.runtime.callers import InRun, InStep
+from agentflow.runtime.scope import Scope
+from agentflow.states import EntryKind
+from agentflow.tasks.calling import current_caller, durable, is_durable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+    from typing import TypeVar
+
+    from agentflow.tasks.calling import Caller
+
+    A = TypeVar("A")
+    B = TypeVar("B")
+    C = TypeVar("C")
+    D = TypeVar("D")
+    T = TypeVar("T")
+
+
+@overload
+async def gather(first: Awaitable[A], second: Awaitable[B], /) -> tuple[A, B]: ...
+@overload
+async def gather(first: Awaitable[A], second: Awaitable[B], third: Awaitable[C], /) -> tuple[A, B, C]: ...
+@overload
+async def gather(
+    first: Awaitable[A], second: Awaitable[B], third: Awaitable[C], fourth: Awaitable[D], /
+) -> tuple[A, B, C, D]: ...
+@overload
+async def gather(*awaitables: Awaitable[T], return_exceptions: bool = False) -> tuple[T, ...]: ...
+@durable
+async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -> Any:
+    """The results, in the order given, of awaitables that run side by side.
+
+    Inside a run each is a branch with its own order of operations, and the run is parked when all that are left wait.
+    The first error withdraws what the other branches wait for, cancels them and is raised; with
+    `return_exceptions=True` errors are results. Outside a run it is `asyncio.gather`.
+    """
+    caller = current_caller.get()
+    if caller is None or isinstance(caller, InStep):
+        return tuple(await asyncio.gather(*awaitables, return_exceptions=return_exceptions))
+    scope = cast("InRun", caller).scope
+    key, recorded = scope.ask("gather", "gather")
+    if recorded is not None and recorded.final is not None:
+        for one in awaitables:
+            discard(one)
+        error = Failure.from_json(recorded.final.error or "").to_exception()
+        scope.turn.raised(error, key)
+        raise error
+    scope.busy += 1
+    try:
+        return await _Gathering(scope, key, return_exceptions).run(awaitables)
+    finally:
+        scope.busy -= 1
+
+
+class _Gathering:
+    """The branches of one `gather` in a turn."""
+
+    def __init__(self, scope: Scope, key: str, return_exceptions: bool) -> None:
+        self._scope = scope
+        self._turn = scope.turn
+        self._key = key
+        self._return_exceptions = return_exceptions
+
+    async def run(self, awaitables: tuple[Awaitable[Any], ...]) -> tuple[Any, ...]:
+        branches = [Branch() for _ in awaitables]
+        self._scope.branch.children.update(branches)
+        tasks = [
+            asyncio.create_task(self._branch(index, branch, one))
+            for index, (branch, one) in enumerate(zip(branches, awaitables, strict=True))
+        ]
+        try:
+            if tasks:
+                when = asyncio.ALL_COMPLETED if self._return_exceptions else asyncio.FIRST_EXCEPTION
+                await asyncio.wait(tasks, return_when=when)
+            return await self._results(tasks)
+        finally:
+            await self._stop(tasks, awaitables)
+            self._scope.branch.children.difference_update(branches)
+
+    async def _branch(self, index: int, branch: Branch, one: Awaitable[Any]) -> Any:
+        inner = Scope(self._turn, f"{self._key}[{index}]", branch)
+        inner.enter()
+        current_caller.set(cast("Caller", InRun(inner)))
+        try:
+            result = await _as_operation(InRun(inner), one)
+            inner.leave()
+        except Exception as error:
+            if not self._return_exceptions:
+                raise
+            result = error
+        self._scope.branch.children.discard(branch)
+        if self._scope.branch.children:
+            await self._turn.finished_branch()
+        return result
+
+    async def _results(self, tasks: list[asyncio.Task[Any]]) -> tuple[Any, ...]:
+        for task in tasks:
+            error = task.exception() if task.done() and not task.cancelled() else None
+            if error is not None and not isinstance(error, Exception):
+                raise error  # the turn is over, or has diverged: every branch unwinds
+        for task in tasks:
+            error = task.exception() if task.done() and not task.cancelled() else None
+            if isinstance(error, Exception):
+                await self._record_failure(tasks, error)
+                raise error
+        return tuple(task.result() for task in tasks)
+
+    async def _record_failure(self, tasks: list[asyncio.Task[Any]], error: Exception) -> None:
+        """Stop the other branches and record which error ended them, so that a replay raises the same one."""
+        await self._stop(tasks, ())
+        self._scope.branch.children.clear()
+        entry = NewEntry(EntryKind.FAILED, self._key, "gather", error=Failure.of(error).to_json())
+        await self._turn.write(self._turn.store.settle, entry, self._key)
+        self._turn.raised(error, self._turn.key_of(error) or self._key)
+
+    @staticmethod
+    async def _stop(tasks: list[asyncio.Task[Any]], awaitables: tuple[Awaitable[Any], ...]) -> None:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        for task in tasks:
+            if not task.cancelled():
+                task.exception()
+        for one in awaitables:
+            discard(one)
+
+
+async def _as_operation(caller: InRun, one: Awaitable[Any]) -> Any:
+    if is_durable(one):
+        return await one
+    if isinstance(one, asyncio.Future):
+        raise UnsupportedAwait(
+            "gather was given an asyncio task or future, which runs by itself; give it the coroutine"
+        )
+    name = getattr(one, "__qualname__", type(one).__qualname__).rpartition("<locals>.")[2]
+    return await caller.awaited(name, one)
+
+
+def discard(one: Awaitable[Any]) -> None:
+    """Close a coroutine that is not going to run, so that nobody is warned about it."""
+    if inspect.iscoroutine(one):
+        one.close()
+
+
+replace(asyncio.gather, gather)

@@ -1,0 +1,123 @@
+"""A run's journal as replay needs it: what is recorded under each key, and in which order within each scope."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from agentflow.states import EntryKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from agentflow.records import Entry
+
+
+@dataclass(slots=True)
+class Recorded:
+    """What the journal holds of one operation."""
+
+    key: str
+    final: Entry | None = None
+    started: Entry | None = None
+    opened: Entry | None = None
+    resolved: Entry | None = None
+    failures: list[Entry] = field(default_factory=list)
+    operation: str | None = None
+    asked_again: int = 0
+    may_be_skipped: bool = False
+    input_noted: bool = False
+    noted: bool = False
+
+    def forget(self) -> None:
+        """The operation is to run again: a task-level retry chose it."""
+        self.final = self.started = self.opened = self.resolved = None
+        self.failures = []
+
+
+class Index:
+    """Everything recorded of a run, by key and by scope."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self.by_key: dict[str, Recorded] = {}
+        self.order: dict[str, list[Recorded]] = {}
+        self.last_seq = 0
+        for entry in entries:
+            self.add(entry)
+
+    def add(self, entry: Entry) -> Recorded | None:
+        """Take in one more entry; what is now recorded of its operation."""
+        self.last_seq = max(self.last_seq, entry.seq)
+        if entry.kind is EntryKind.RUN_ATTEMPT_FAILED:
+            self._retry(entry.detail)
+        if entry.key is None:
+            return None
+        recorded = self._known(entry.key)
+        recorded.operation = recorded.operation or entry.operation
+        match entry.kind:
+            case EntryKind.SUCCEEDED | EntryKind.FAILED:
+                recorded.final = entry
+            case EntryKind.ATTEMPT_FAILED:
+                recorded.failures.append(entry)
+                recorded.started = None
+                self._retry(json.loads(entry.detail or "{}").get("retry"), within=entry.key)
+            case EntryKind.STARTED:
+                recorded.started = entry
+            case EntryKind.WAIT_OPENED:
+                recorded.asked_again += recorded.opened is not None
+                recorded.opened, recorded.resolved = entry, None
+            case EntryKind.WAIT_RESOLVED:
+                recorded.resolved = entry
+            case EntryKind.INPUT_CHANGED:
+                recorded.input_noted = True
+            case EntryKind.NOTED:
+                recorded.noted = True
+            case _:
+                pass
+        return recorded
+
+    def _known(self, key: str) -> Recorded:
+        """The record of this key; with a new one, the operations it happened inside of come into being too."""
+        known = self.by_key.get(key)
+        if known is None:
+            outer = enclosing(key)
+            if outer is not None:
+                self._known(outer)
+            known = self.by_key[key] = Recorded(key)
+            self.order.setdefault(scope_of(key), []).append(known)
+        return known
+
+    def _retry(self, key: str | None, *, within: str | None = None) -> None:
+        """A new attempt (of the run, or of the operation `within`): what failed and ended the last one runs again.
+
+        What came after it in its scope was the handling of that failure, and need not come again.
+        """
+        while key is not None and key != within and key in self.by_key:
+            failed = self.by_key[key]
+            failed.forget()
+            order = self.order[scope_of(key)]
+            for later in order[order.index(failed) + 1 :]:
+                later.may_be_skipped = True
+            key = enclosing(key)
+
+
+def scope_of(key: str) -> str:
+    """The scope a key belongs to: `gather#1[0]` for `gather#1[0]/fetch#2`, "" for a key of the task itself."""
+    return key.rpartition("/")[0]
+
+
+def enclosing(key: str) -> str | None:
+    """The operation inside which a key happened: `gather#1` for `gather#1[0]/fetch#2`; None at the top."""
+    scope = scope_of(key)
+    if not scope:
+        return None
+    return scope[: scope.rindex("[")] if scope.endswith("]") else scope
+
+
+def due_after(failure: Entry) -> int | None:
+    """When the attempt after this failed one is due, in microseconds; None if it was the last."""
+    if failure.detail is None:
+        return None
+    found: int | None = json.loads(failure.detail).get("next_at")
+    return found

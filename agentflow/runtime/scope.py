@@ -1,0 +1,94 @@
+"""Scopes: where operations get their keys and are held against the journal, in order.
+
+Every branch of a `gather`, every nested task and every awaited helper is a scope of its own, so that parallel work
+never mixes. The one rule: within a scope, code asks for what is recorded in the order in which it was recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from agentflow.errors import UnsupportedAwait
+from agentflow.runtime.signals import Divergence
+
+if TYPE_CHECKING:
+    from agentflow.runtime.branches import Branch
+    from agentflow.runtime.index import Recorded
+    from agentflow.runtime.turn import Turn
+
+
+class Scope:
+    """One line of operations in a run."""
+
+    __slots__ = ("_asked", "_counts", "_order", "branch", "busy", "owner", "path", "position", "turn")
+
+    def __init__(self, turn: Turn, path: str, branch: Branch) -> None:
+        self.turn = turn
+        self.path = path
+        self.branch = branch
+        self.owner: asyncio.Task[object] | None = None
+        self.busy = 0
+        self.position = 0
+        self._counts: dict[str, int] = {}
+        self._order = turn.index.order.get(path, ())
+        self._asked: set[str] = set()
+
+    def enter(self) -> None:
+        """The code of this scope runs in the present asyncio task, and in no other."""
+        self.owner = asyncio.current_task()
+
+    @property
+    def is_replaying(self) -> bool:
+        """Whether the code is still on ground it has covered before."""
+        return any(not one.may_be_skipped for one in self._order[self.position :])
+
+    def ask(self, name: str, operation: str) -> tuple[str, Recorded | None]:
+        """The next key of this name, and what is recorded under it. Raises `Divergence`."""
+        if self.owner is not asyncio.current_task():
+            raise UnsupportedAwait(
+                f"{name} was called from an asyncio task that agentflow did not start, where the order of operations "
+                "is not the same on every replay; run branches with `gather(...)`, or call it in the task itself"
+            )
+        count = self._counts.get(name, 0) + 1
+        self._counts[name] = count
+        key = f"{self.path}/{name}#{count}" if self.path else f"{name}#{count}"
+        if self.position >= len(self._order):
+            return key, None
+        return key, self._recorded(key, operation)
+
+    def _recorded(self, key: str, operation: str) -> Recorded | None:
+        """What is recorded under the key the code asks for at this point of the journal."""
+        known = self.turn.index.by_key.get(key)
+        while self.position < len(self._order) and self._order[self.position] is not known:
+            passed = self._order[self.position]
+            if not passed.may_be_skipped or (known is not None and known.may_be_skipped):
+                break
+            self.position += 1
+        if known is not None and known.may_be_skipped and known.key not in self._asked:
+            self._asked.add(key)
+            self._pass(known)
+        elif self.position < len(self._order):
+            if self._order[self.position] is not known:
+                raise Divergence(recorded=described(self._order[self.position]), asked=f"{operation} {key}")
+            self.position += 1
+        if known is not None and known.operation is not None and known.operation != operation:
+            raise Divergence(recorded=described(known), asked=f"{operation} {key}")
+        return known
+
+    def _pass(self, known: Recorded) -> None:
+        if self.position < len(self._order) and self._order[self.position] is known:
+            self.position += 1
+
+    def leave(self) -> None:
+        """The code of this scope has returned. Raises `Divergence` if it passed over something recorded."""
+        for left in self._order[self.position :]:
+            if not left.may_be_skipped and left.key not in self._asked:
+                raise Divergence(
+                    recorded=described(left), asked=f"nothing more{f' in {self.path}' if self.path else ''}"
+                )
+
+
+def described(recorded: Recorded) -> str:
+    """A recorded operation as a text for a person."""
+    return f"{recorded.operation or 'operation'} {recorded.key}"

@@ -1,0 +1,5 @@
+"""Long-lived execution: claims, leases, turns, recovery."""
+
+from agentflow.worker.worker import Worker
+
+__all__ = ["Worker"]

@@ -1,0 +1,259 @@
+"""The worker: claims due runs, executes their turns side by side on one event loop, and records how they ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
+
+from agentflow.clock import SystemClock
+from agentflow.errors import StoreError
+from agentflow.requests import ClaimRuns, HandedBack
+from agentflow.runtime.callers import InRun
+from agentflow.runtime.turn import Turn
+from agentflow.settings import WorkerSettings
+from agentflow.worker import hosts
+from agentflow.worker.capture import capture, release
+from agentflow.worker.heartbeat import Heartbeat
+
+if TYPE_CHECKING:
+    from agentflow.clock import Clock
+    from agentflow.store.base import Claimed, Store
+    from agentflow.tasks.calling import Caller
+    from agentflow.tasks.catalog import Catalog
+
+logger = logging.getLogger("agentflow.worker")
+SWEEP_LIMIT = 100
+PAUSE = timedelta(seconds=1)
+
+
+class Worker:
+    """Executes the runs of a catalog's tasks. Start it, and stop it to hand back what it holds."""
+
+    def __init__(
+        self, store: Store, catalog: Catalog, settings: WorkerSettings | None = None, clock: Clock | None = None
+    ) -> None:
+        self._store = store
+        self._catalog = catalog
+        self._settings = settings or WorkerSettings()
+        self._clock = clock or SystemClock()
+        self._tasks = tuple(sorted(catalog.tasks))
+        self._turns: dict[str, tuple[Turn, asyncio.Task[None]]] = {}
+        self._ready = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._stopping = False
+        self._loops: list[asyncio.Task[None]] = []
+        self._heartbeat: Heartbeat | None = None
+        self._threads = ThreadPoolExecutor(self._settings.threads, thread_name_prefix="agentflow-step")
+        self.id = ""
+
+    # -- starting and stopping
+
+    async def start(self) -> None:
+        """Register, recover what dead workers of this host left, and begin to take runs."""
+        await self._register()
+        dead = [worker.id for worker in await self._store.workers() if hosts.is_dead(worker)]
+        if dead:
+            logger.info("recovering the runs of %d workers of this host that have died", len(dead))
+            await self._store.bury(dead)
+        await self._maintain_once()
+        capture()
+        self._unwatch = self._store.watch(self._heard)
+        self._loops = [asyncio.create_task(self._take_runs()), asyncio.create_task(self._maintain())]
+
+    async def _register(self) -> None:
+        settings = self._settings
+        pid = os.getpid()
+        worker = await self._store.register_worker(
+            host=hosts.host(), pid=pid, started=hosts.started(pid), lease_for=settings.lease_for
+        )
+        self.id = worker.id
+        loop = asyncio.get_running_loop()
+        self._heartbeat = Heartbeat(
+            lambda: self._store.renew(worker.id, settings.lease_for),
+            every=settings.heartbeat_every,
+            lease_for=settings.lease_for,
+            beat=lambda held: _on(loop, self._beaten, held),
+            lost=lambda: _on(loop, self._lost_all),
+        )
+        self._heartbeat.start()
+
+    async def stop(self) -> None:
+        """Take no more runs, let each go on to its next checkpoint, hand back what has not ended in time."""
+        self._stopping = True
+        for loop in self._loops:
+            loop.cancel()
+        for loop in self._loops:
+            with suppress(asyncio.CancelledError):
+                await loop
+        for turn, _ in self._turns.values():
+            turn.is_stopping = True
+        running = {task for _, task in self._turns.values()}
+        if running:
+            await asyncio.wait(running, timeout=self._settings.drain_for.total_seconds())
+        for turn, task in list(self._turns.values()):
+            turn.leave(HandedBack())
+            task.cancel()
+        if self._turns:
+            await asyncio.wait({task for _, task in self._turns.values()}, timeout=1)
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+            self._unwatch()
+            release()
+            with suppress(StoreError):
+                await self._store.retire_worker(self.id)
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def until_idle(self) -> None:
+        """Return when nothing is due and no turn is running; what waits for people or timers still waits."""
+        await self._idle.wait()
+
+    # -- taking runs
+
+    def _heard(self, run_id: str, moved: bool) -> None:
+        """Something was committed: an answer for a run that is being executed, or a run that can be taken."""
+        if not moved:
+            return
+        known = self._turns.get(run_id)
+        if known is not None:
+            known[0].look()
+        else:
+            self._wake()
+        if not run_id:
+            for turn, _ in self._turns.values():
+                turn.look()
+
+    def _wake(self) -> None:
+        self._idle.clear()
+        self._ready.set()
+
+    async def _take_runs(self) -> None:
+        while not self._stopping:
+            self._ready.clear()
+            try:
+                await self._fill()
+                due_at = await self._store.next_due_at() if not self._ready.is_set() else None
+            except StoreError as error:
+                logger.warning("runs could not be taken (%s); trying again", error)
+                await self._clock.sleep(PAUSE)
+                continue
+            await self._rest(None if due_at is None else due_at - self._store.now())
+
+    async def _fill(self) -> None:
+        """Take due runs as long as there are any and there is room for them."""
+        while (room := self._settings.concurrency - len(self._turns)) > 0 and self._tasks:
+            claimed = await self._store.claim(ClaimRuns(worker_id=self.id, tasks=self._tasks, limit=room))
+            for one in claimed:
+                self._begin(one)
+            if len(claimed) < room:
+                return
+
+    async def _rest(self, span: timedelta | None) -> None:
+        """Wait until something is committed or falls due."""
+        if self._ready.is_set():
+            return
+        if not self._turns and (span is None or span > timedelta(0)):
+            self._idle.set()
+        waiting: set[asyncio.Future[Any]] = {asyncio.ensure_future(self._ready.wait())}
+        if span is not None:
+            waiting.add(asyncio.ensure_future(self._fall_due(span)))
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waiting:
+                one.cancel()
+        self._idle.clear()
+
+    async def _fall_due(self, span: timedelta) -> None:
+        await self._clock.sleep(span)
+        await self._store.expire(limit=SWEEP_LIMIT)
+
+    # -- turns
+
+    def _begin(self, claimed: Claimed) -> None:
+        turn = Turn(
+            claimed,
+            self._catalog.tasks[claimed.run.task],
+            self._store,
+            self._clock,
+            hold_for=self._settings.hold_for,
+            threads=self._threads,
+            caller=lambda scope: cast("Caller", InRun(scope)),
+        )
+        task = asyncio.create_task(self._execute(turn))
+        self._turns[turn.run.id] = (turn, task)
+
+    async def _execute(self, turn: Turn) -> None:
+        try:
+            outcome = await self._outcome(turn)
+            if outcome is not None:
+                await turn.finish(outcome)
+        except Exception:
+            logger.exception("turn %s of run %s ended in a defect of agentflow", turn.lease.epoch, turn.run.id)
+        finally:
+            current = self._turns.get(turn.run.id)
+            if current is not None and current[0] is turn:
+                del self._turns[turn.run.id]
+            self._wake()
+
+    @staticmethod
+    async def _outcome(turn: Turn) -> Any:
+        try:
+            return await turn.execute()
+        except asyncio.CancelledError:
+            return turn.ended_as  # the worker took the run from the code; what became of it is known
+
+    # -- leases
+
+    def _beaten(self, held: dict[str, int]) -> None:
+        """Leave the runs that are no longer this worker's: cancelled, or recovered by another."""
+        for run_id, (turn, task) in list(self._turns.items()):
+            if held.get(run_id) != turn.lease.epoch and turn.was_held_before_beat:
+                turn.give_up()
+                task.cancel()
+            turn.was_held_before_beat = True
+
+    def _lost_all(self) -> None:
+        """The lease is gone: leave every run, and come back as a new worker."""
+        logger.warning("worker %s lost its lease; its runs are left to others", self.id)
+        for turn, task in list(self._turns.values()):
+            turn.give_up()
+            task.cancel()
+        if not self._stopping:
+            self._loops.append(asyncio.create_task(self._come_back()))
+
+    async def _come_back(self) -> None:
+        while not self._stopping:
+            try:
+                await self._register()
+            except StoreError as error:
+                logger.warning("the worker could not register anew (%s); trying again", error)
+                await self._clock.sleep(PAUSE)
+                continue
+            self._wake()
+            return
+
+    # -- keeping promises for others
+
+    async def _maintain(self) -> None:
+        while True:
+            await self._clock.sleep(self._settings.lease_for / 3)
+            with suppress(StoreError):
+                await self._maintain_once()
+
+    async def _maintain_once(self) -> None:
+        while True:
+            recovered = await self._store.sweep(limit=SWEEP_LIMIT, max_recoveries=self._settings.max_recoveries)
+            expired = await self._store.expire(limit=SWEEP_LIMIT)
+            if max(recovered, expired) < SWEEP_LIMIT:
+                return
+
+
+def _on(loop: asyncio.AbstractEventLoop, call: Any, *args: Any) -> None:
+    """Call on the event loop from the heartbeat's thread; a loop that has ended needs no call."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(call, *args)
