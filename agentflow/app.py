@@ -56,7 +56,11 @@ class AgentFlow:
         self._client = Client(self._store, self.catalog)
         if self._with_worker:
             self.worker = Worker(self._store, self.catalog, self._settings, self._clock)
-            await self.worker.start()
+            try:
+                await self.worker.start()
+            except BaseException:
+                await self._store.close()
+                raise
         self._token = current_starter.set(_Starting(self._client, self._store))
         return self
 

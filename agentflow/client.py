@@ -245,8 +245,8 @@ class Client:
     # -- schedules and webhooks
 
     async def declare_schedules(self, declared: Sequence[DeclareSchedule]) -> Sequence[Schedule]:
-        """The stored schedules, reconciled with those declared in code."""
-        return await self._store.declare_schedules(declared)
+        """The stored schedules, those of this catalog's tasks reconciled with what is declared in code."""
+        return await self._store.declare_schedules(declared, tuple(self.catalog.tasks))
 
     async def schedules(self) -> Sequence[Schedule]:
         """Every stored schedule, by id."""

@@ -56,6 +56,12 @@ class LogBuffer:
             self._writing.add(writing)
             writing.add_done_callback(self._writing.discard)
 
+    async def drain(self) -> None:
+        """Return when every line has been handed over and kept."""
+        self.flush()
+        if self._writing:
+            await asyncio.wait(set(self._writing))
+
     async def _keep(self, lines: list[NewLogLine]) -> None:
         try:
             await self._turn.store.keep_logs(lines)

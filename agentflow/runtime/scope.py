@@ -31,7 +31,8 @@ class Scope:
         self.busy = 0
         self.position = 0
         self._counts: dict[str, int] = {}
-        self._order = turn.index.order.get(path, ())
+        # A copy: what this very turn appends is no ground to be covered again.
+        self._order = tuple(turn.index.order.get(path, ()))
         self._asked: set[str] = set()
 
     def enter(self) -> None:
@@ -53,13 +54,13 @@ class Scope:
         count = self._counts.get(name, 0) + 1
         self._counts[name] = count
         key = f"{self.path}/{name}#{count}" if self.path else f"{name}#{count}"
-        if self.position >= len(self._order):
-            return key, None
-        return key, self._recorded(key, operation)
-
-    def _recorded(self, key: str, operation: str) -> Recorded | None:
-        """What is recorded under the key the code asks for at this point of the journal."""
         known = self.turn.index.by_key.get(key)
+        if known is not None or self.position < len(self._order):
+            self._compare(key, operation, known)
+        return key, known
+
+    def _compare(self, key: str, operation: str, known: Recorded | None) -> None:
+        """Hold what the code asks for against what is recorded at this point. Raises `Divergence`."""
         while self.position < len(self._order) and self._order[self.position] is not known:
             passed = self._order[self.position]
             if not passed.may_be_skipped or (known is not None and known.may_be_skipped):
@@ -74,7 +75,6 @@ class Scope:
             self.position += 1
         if known is not None and known.operation is not None and known.operation != operation:
             raise Divergence(recorded=described(known), asked=f"{operation} {key}")
-        return known
 
     def _pass(self, known: Recorded) -> None:
         if self.position < len(self._order) and self._order[self.position] is known:

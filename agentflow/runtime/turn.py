@@ -74,6 +74,7 @@ class Turn:
         self._raised: list[tuple[BaseException, str]] = []
         self._looking = False
         self._look_again = False
+        self._is_parking = False
 
     # -- the whole turn
 
@@ -264,6 +265,7 @@ class Turn:
             await self._hold(due)
             return
         new = [one.to_open for one in waits if one.to_open is not None]
+        self._is_parking = True  # an answer that comes from here on belongs to the next turn
         self.logs.flush()
         await self.write(self.store.park, new, [one.key for one in waits])
         self.leave(None)
@@ -304,7 +306,10 @@ class Turn:
         try:
             while not self.is_over:
                 self._look_again = False
-                for entry in await self.store.entries(self.run.id, after=self.index.last_seq):
+                found = await self.store.entries(self.run.id, after=self.index.last_seq)
+                if self._is_parking:
+                    return
+                for entry in found:
                     recorded = self.index.add(entry)
                     if recorded is None or entry.kind is not EntryKind.WAIT_RESOLVED:
                         continue

@@ -166,8 +166,10 @@ class Maintenance(Protocol):
 class Triggers(Protocol):
     """Schedules and webhooks."""
 
-    async def declare_schedules(self, declared: Sequence[DeclareSchedule]) -> Sequence[Schedule]:
-        """The stored schedules after reconciling: new ones added, changed ones updated, missing ones removed."""
+    async def declare_schedules(
+        self, declared: Sequence[DeclareSchedule], tasks: Collection[str]
+    ) -> Sequence[Schedule]:
+        """The stored schedules after reconciling those of `tasks`: new ones added, changed updated, missing removed."""
         ...
 
     async def fire(self, request: Fire) -> Run | None:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, func, insert, null, select, update
+from sqlalchemy import bindparam, delete, exists, func, insert, null, select, update
 
 from agentflow.clock import MICROSECOND, from_micros
 from agentflow.errors import RunTimedOut
 from agentflow.failures import Failure
 from agentflow.ids import WORKER, new_id
 from agentflow.requests import NewEntry
-from agentflow.states import OPEN, ApprovalStatus, EntryKind, RunStatus, Transition
+from agentflow.states import ApprovalStatus, EntryKind, RunStatus, Transition
 from agentflow.store import decisions, journal, rows, runs, tables, waits
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, const, consts
@@ -46,6 +46,17 @@ ABANDONED = Statement(
     .where(run.c.status == const("running"), run.c.worker_id.not_in(select(worker.c.id)))
     .limit(bindparam("limit"))
     .offset(const(0))
+)
+PROGRESSED = Statement(
+    select(const(1)).where(
+        exists(
+            select(const(1)).where(
+                journal.journal.c.run_id == bindparam("run_id"),
+                journal.journal.c.epoch == bindparam("epoch"),
+                journal.journal.c.kind == const(EntryKind.SUCCEEDED.value),
+            )
+        )
+    )
 )
 RECOVER = Statement(
     update(run)
@@ -87,7 +98,9 @@ NEXT_RUN = Statement(
 )
 NEXT_DEADLINE = Statement(
     select(func.min(run.c.deadline_at)).where(
-        run.c.deadline_at.is_not(None), run.c.finished_at.is_(None), run.c.status.in_(consts(OPEN))
+        run.c.deadline_at.is_not(None),
+        run.c.finished_at.is_(None),
+        run.c.status.in_(consts(Transition.OVERRUN.sources)),
     )
 )
 NEXT_APPROVAL = Statement(
@@ -141,12 +154,14 @@ def sweep(tx: Transaction, limit: int, max_recoveries: int) -> int:
 
 
 def _recover(tx: Transaction, one: Run, max_recoveries: int) -> None:
-    if one.recoveries < max_recoveries:
+    progressed = tx.row(PROGRESSED, {"run_id": one.id, "epoch": one.epoch}) is not None
+    if progressed or one.recoveries < max_recoveries:
         entry = NewEntry(kind=EntryKind.RECOVERED, detail=f"worker {one.worker_id} was lost")
-        _requeue(tx, one.id, one.epoch, entry, more=1)
+        _requeue(tx, one.id, one.epoch, entry, more=1 - one.recoveries if progressed else 1)
         return
     said = (
-        f"{one.recoveries + 1} workers in a row were lost while they held this run; it may be what kills them. "
+        f"{one.recoveries + 1} workers in a row were lost while they held this run, which got no further; it may be "
+        "what kills them. "
         "Resume it once the cause is known, or cancel it."
     )
     error = Failure.of(RuntimeError(said)).to_json()

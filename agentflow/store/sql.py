@@ -97,8 +97,10 @@ class SqlStore(ABC):
     async def next_due_at(self) -> datetime | None:
         return await self.read(maintenance.next_due_at)
 
-    async def declare_schedules(self, declared: Sequence[q.DeclareSchedule]) -> Sequence[r.Schedule]:
-        return await self.write(triggers.declare_schedules, declared)
+    async def declare_schedules(
+        self, declared: Sequence[q.DeclareSchedule], tasks: Collection[str]
+    ) -> Sequence[r.Schedule]:
+        return await self.write(triggers.declare_schedules, declared, tasks)
 
     async def fire(self, request: q.Fire) -> r.Run | None:
         return await self.write(triggers.fire, request)

@@ -13,7 +13,7 @@ from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from agentflow.records import Delivery, Run, Schedule
@@ -55,9 +55,16 @@ def _micros(instant: datetime | None) -> int | None:
     return None if instant is None else to_micros(instant)
 
 
-def declare_schedules(tx: Transaction, declared: Sequence[DeclareSchedule]) -> Sequence[Schedule]:
-    """Reconcile the stored schedules with the declared ones; an unchanged rule keeps its next fire time."""
-    stored = {one.id: one for one in map(rows.schedule, tx.rows(SCHEDULES, {}))}
+def declare_schedules(
+    tx: Transaction, declared: Sequence[DeclareSchedule], tasks: Collection[str]
+) -> Sequence[Schedule]:
+    """Reconcile the stored schedules of these tasks with the declared ones; an unchanged rule keeps its next fire time.
+
+    Schedules of other tasks are another program's, and stay.
+    """
+    known_ids = {one.id for one in declared}
+    everything = [rows.schedule(row) for row in tx.rows(SCHEDULES, {})]
+    stored = {one.id: one for one in everything if one.task in tasks or one.id in known_ids}
     for one in declared:
         known = stored.pop(one.id, None)
         values: dict[str, Any] = {"task": one.task, "rule": one.rule, "timezone": one.timezone, "input": one.input}
@@ -74,10 +81,10 @@ def declare_schedules(tx: Transaction, declared: Sequence[DeclareSchedule]) -> S
 
 
 def fire(tx: Transaction, request: Fire) -> Run | None:
-    """The run of this occurrence, or None if it has one already. Either way the schedule is past it."""
+    """The run of this occurrence, or None if another scheduler was there first or the schedule is gone."""
     key = {"schedule_id": request.schedule_id, "fire_at": to_micros(request.fire_at)}
-    tx.run(ADVANCE, key | {"next_fire_at": _micros(request.next_fire_at)})
-    if tx.row(OCCURRED, key) is not None:
+    advanced = tx.run(ADVANCE, key | {"next_fire_at": _micros(request.next_fire_at)})
+    if advanced == 0 or tx.row(OCCURRED, key) is not None:
         return None
     made = runs.trigger(tx, request.run)
     tx.run(OCCUR, key | {"run_id": made.id, "created_at": tx.now})

@@ -16,6 +16,7 @@ from agentflow.requests import ClaimRuns, HandedBack
 from agentflow.runtime.callers import InRun
 from agentflow.runtime.turn import Turn
 from agentflow.settings import WorkerSettings
+from agentflow.states import RunStatus
 from agentflow.worker import hosts
 from agentflow.worker.capture import capture, release
 from agentflow.worker.heartbeat import Heartbeat
@@ -46,6 +47,7 @@ class Worker:
         self._ready = asyncio.Event()
         self._idle = asyncio.Event()
         self._stopping = False
+        self._checks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._heartbeat: Heartbeat | None = None
         self._threads = ThreadPoolExecutor(self._settings.threads, thread_name_prefix="agentflow-step")
@@ -119,13 +121,28 @@ class Worker:
         if not moved:
             return
         known = self._turns.get(run_id)
-        if known is not None:
-            known[0].look()
-        else:
+        if known is None:
             self._wake()
+        elif not known[0].is_over:
+            known[0].look()
+            self._check_soon(*known)
         if not run_id:
-            for turn, _ in self._turns.values():
+            for turn, task in self._turns.values():
                 turn.look()
+                self._check_soon(turn, task)
+
+    def _check_soon(self, turn: Turn, task: asyncio.Task[None]) -> None:
+        checking = asyncio.create_task(self._check(turn, task))
+        self._checks.add(checking)
+        checking.add_done_callback(self._checks.discard)
+
+    async def _check(self, turn: Turn, task: asyncio.Task[None]) -> None:
+        """Leave a run at once when somebody cancelled it, instead of at its next write."""
+        with suppress(StoreError):
+            run = await self._store.run(turn.run.id)
+            if (run.epoch, run.status) != (turn.lease.epoch, RunStatus.RUNNING) and not turn.is_over:
+                turn.give_up()
+                task.cancel()
 
     def _wake(self) -> None:
         self._idle.clear()
@@ -192,6 +209,7 @@ class Worker:
             outcome = await self._outcome(turn)
             if outcome is not None:
                 await turn.finish(outcome)
+            await turn.logs.drain()
         except Exception:
             logger.exception("turn %s of run %s ended in a defect of agentflow", turn.lease.epoch, turn.run.id)
         finally:
