@@ -1,41 +1,22 @@
 """Every error agentflow raises, and the tree they form.
 
 AgentflowError
-├── DefinitionError               a task, step, schedule or webhook is declared wrongly
-│   └── SourceUnavailable         a task's source cannot be read, so its awaits cannot become checkpoints
-├── InvalidInput                  a trigger's input does not fit the task; no run was made
-├── InvalidDuration               a text that names no span of time
-├── InvalidSetting                a setting or option that cannot be used
+├── DefinitionError ── SourceUnavailable                declared wrongly; nothing was defined
+├── InvalidSetting, InvalidDuration, InvalidInput       refused; nothing was started
 ├── PayloadError
-│   ├── NotRecordable             a value that cannot be stored
-│   ├── PayloadTooLarge           a value over the size limit
-│   └── UndecodablePayload        a stored value does not fit the type that asks for it
+│   └── NotRecordable, PayloadTooLarge, UndecodablePayload
 ├── StoreError
-│   ├── StoreUnavailable          the database did not take the write; nothing was stored
-│   ├── StoreUnusable             the database cannot be used as it is: not ours, newer, read-only
-│   ├── LeaseLost                 a turn no longer owns its run; nothing was written
-│   └── IllegalTransition         a run is not in a state that allows the move
-├── NotFound                      RunNotFound, ApprovalNotFound, TaskNotFound, ScheduleNotFound, WebhookNotFound
-├── Conflict
-│   ├── IdempotencyMismatch       the same key with other content
-│   ├── AlreadyDecided            somebody else's decision came first
-│   ├── ApprovalExpired           the deadline had passed
-│   ├── ApprovalWithdrawn         the run was cancelled, ended, or asked anew
-│   └── StaleVersion              the approval changed since it was read
-├── InvalidDecision               corrected data does not fit the schema; the approval is still pending
-├── NotAuthentic                  a webhook's signature does not hold; nothing was stored
-├── OperationError                what `await` raises inside a task
-│   ├── OperationFailed           a recorded failure whose class cannot be rebuilt here
-│   ├── StepTimedOut              a step or awaited call took longer than its timeout
-│   ├── RunTimedOut               the task's own timeout or max_duration
-│   ├── AllFailed                 every hop of a fallback chain failed
-│   ├── ApprovalTimedOut          nobody answered in time and `on_timeout="raise"`
-│   ├── ApprovalSchemaMismatch    approved data no longer fits the type the code asks for
-│   └── RunFailed, RunCancelled   the run that was waited for did not complete
-├── Fatal                         raised by user code: do not retry
-│   └── Rejected                  raised by user code: a person said no
-├── UnsupportedAwait              an asyncio construct that cannot be durable inside a task
-└── Diverged                      the code no longer fits the run's journal
+│   └── StoreUnavailable, StoreUnusable, LeaseLost, IllegalTransition
+├── NotFound
+│   └── RunNotFound, ApprovalNotFound, TaskNotFound, ScheduleNotFound, WebhookNotFound
+├── Conflict                                            something else came first
+│   └── IdempotencyMismatch, AlreadyDecided, ApprovalExpired, ApprovalWithdrawn, StaleVersion
+├── InvalidDecision, NotAuthentic                       refused; nothing was recorded
+├── OperationError                                      what `await` raises inside a task
+│   └── OperationFailed, StepTimedOut, RunTimedOut, AllFailed, ApprovalTimedOut, ApprovalSchemaMismatch,
+│       RunFailed, RunCancelled
+├── Fatal ── Rejected                                   raised by users' code: do not try again
+└── UnsupportedAwait, Diverged
 """
 
 from __future__ import annotations

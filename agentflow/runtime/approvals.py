@@ -23,7 +23,8 @@ from agentflow.ids import APPROVAL, new_id
 from agentflow.payloads import canonical, from_json
 from agentflow.requests import NewApproval, OpenWait
 from agentflow.runtime.branches import Waiting
-from agentflow.runtime.callers import InRun, InStep, refuse_in_step
+from agentflow.runtime.callers import InRun
+from agentflow.runtime.leaf import InStep, refuse_in_step
 from agentflow.runtime.signals import Divergence
 from agentflow.states import ApprovalStatus, Verdict, WaitKind
 from agentflow.tasks.calling import current_caller, durable
@@ -173,7 +174,7 @@ async def _ask(scope: Scope, asked: _Asked, given: dict[str, Any]) -> Approval[A
                 else _opening(scope, key, digest, asked, given=given, replaces=known.get("approval"))
             )
             waiting = Waiting(key, asyncio.get_running_loop().create_future(), to_open=opening)
-            resolved = await turn.wait(scope.branch, waiting)
+            resolved = await turn.waits.wait(scope.branch, waiting)
     finally:
         scope.busy -= 1
     try:

@@ -11,7 +11,8 @@ from agentflow.failures import Failure
 from agentflow.requests import NewEntry
 from agentflow.runtime.asyncio_calls import replace
 from agentflow.runtime.branches import Branch
-from agentflow.runtime.callers import InRun, InStep
+from agentflow.runtime.callers import InRun
+from agentflow.runtime.leaf import InStep
 from agentflow.runtime.scope import Scope
 from agentflow.states import EntryKind
 from agentflow.tasks.calling import current_caller, durable, is_durable
@@ -85,6 +86,8 @@ class _Gathering:
             if tasks:
                 when = asyncio.ALL_COMPLETED if self._return_exceptions else asyncio.FIRST_EXCEPTION
                 await asyncio.wait(tasks, return_when=when)
+                if self._turn.is_handing_back:
+                    await asyncio.wait(tasks)
             return await self._results(tasks)
         finally:
             await self._stop(tasks, awaitables)
@@ -103,7 +106,7 @@ class _Gathering:
             result = error
         self._scope.branch.children.discard(branch)
         if self._scope.branch.children:
-            await self._turn.finished_branch()
+            await self._turn.waits.finished_branch()
         return result
 
     async def _results(self, tasks: list[asyncio.Task[Any]]) -> tuple[Any, ...]:
@@ -123,7 +126,7 @@ class _Gathering:
         await self._stop(tasks, ())
         self._scope.branch.children.clear()
         entry = NewEntry(EntryKind.FAILED, self._key, "gather", error=Failure.of(error).to_json())
-        await self._turn.write(self._turn.store.settle, entry, self._key)
+        await self._turn.settle(entry, self._key)
         self._turn.raised(error, self._turn.key_of(error) or self._key)
 
     @staticmethod

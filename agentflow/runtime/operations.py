@@ -15,8 +15,10 @@ from agentflow.durations import duration
 from agentflow.requests import NewEntry, OpenWait
 from agentflow.runtime.asyncio_calls import replace
 from agentflow.runtime.branches import Waiting
-from agentflow.runtime.callers import InRun, InStep, within
+from agentflow.runtime.callers import InRun
+from agentflow.runtime.leaf import InStep
 from agentflow.runtime.performing import SHORT, Work, perform
+from agentflow.runtime.scoping import within
 from agentflow.states import EntryKind, WaitKind
 from agentflow.tasks.calling import current_caller, durable
 
@@ -65,8 +67,8 @@ async def sleep(span: str | float | timedelta) -> None:
             opening = OpenWait(key=key, kind=WaitKind.TIMER, due_at=due_at, detail=str(to_micros(due_at)))
         if due_at > turn.clock.now():
             future = asyncio.get_running_loop().create_future()
-            await turn.wait(scope.branch, Waiting(key, future, due_at, opening))
-        await turn.write(turn.store.settle, NewEntry(EntryKind.SUCCEEDED, key, "timer", output="null"), key)
+            await turn.waits.wait(scope.branch, Waiting(key, future, due_at, opening))
+        await turn.settle(NewEntry(EntryKind.SUCCEEDED, key, "timer", output="null"), key)
     finally:
         scope.busy -= 1
 

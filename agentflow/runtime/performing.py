@@ -161,7 +161,7 @@ class _Performance:
         entry.error = Failure.of(error).to_json()
         inner = self._turn.key_of(error)
         entry.detail = json.dumps({"next_at": to_micros(next_at)} | ({"retry": inner} if inner else {}))
-        await self._turn.append(entry)
+        await self._keep(entry)
         if self._work.is_scope:
             await self._turn.catch_up()
         await self._until(to_micros(next_at))
@@ -190,11 +190,12 @@ class _Performance:
             opening = OpenWait(key=self._key, kind=WaitKind.RETRY, due_at=due_at)
         self._waited = True
         future = asyncio.get_running_loop().create_future()
-        await self._turn.wait(self._scope.branch, Waiting(self._key, future, due_at, opening))
+        await self._turn.waits.wait(self._scope.branch, Waiting(self._key, future, due_at, opening))
 
     async def _keep(self, entry: NewEntry) -> None:
         if self._waited:  # closes the wait that was open between attempts
-            await self._turn.write(self._turn.store.settle, entry, self._key)
+            self._waited = False
+            await self._turn.settle(entry, self._key)
         else:
             await self._turn.append(entry)
 

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from agentflow.errors import UnsupportedAwait
-from agentflow.runtime.signals import Divergence
+from agentflow.runtime.signals import Divergence, Suspend
 
 if TYPE_CHECKING:
     from agentflow.runtime.branches import Branch
@@ -45,7 +45,9 @@ class Scope:
         return any(not one.may_be_skipped for one in self._order[self.position :])
 
     def ask(self, name: str, operation: str) -> tuple[str, Recorded | None]:
-        """The next key of this name, and what is recorded under it. Raises `Divergence`."""
+        """The next key of this name and what is recorded of it. Raises `Divergence`, or `Suspend` once it is over."""
+        if self.turn.is_over:
+            raise Suspend  # a `finally` of code that is being left: what it asks for is done by the next turn
         if self.owner is not asyncio.current_task():
             raise UnsupportedAwait(
                 f"{name} was called from an asyncio task that agentflow did not start, where the order of operations "

@@ -13,28 +13,35 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from agentflow.errors import Diverged, LeaseLost, NotRecordable, PayloadTooLarge, RunTimedOut, StoreUnavailable
+from agentflow.errors import (
+    Diverged,
+    LeaseLost,
+    NotRecordable,
+    OperationError,
+    PayloadTooLarge,
+    RunTimedOut,
+    StoreUnavailable,
+)
 from agentflow.failures import Failure
 from agentflow.payloads import record
 from agentflow.requests import Completed, Failed, HandedBack, NeedsAttention, TryAgain
-from agentflow.runtime.branches import Branch
 from agentflow.runtime.driving import drive
 from agentflow.runtime.index import Index
 from agentflow.runtime.logs import LogBuffer
 from agentflow.runtime.scope import Scope
 from agentflow.runtime.signals import Ambiguous, Divergence, Suspend
+from agentflow.runtime.waits import Waits
 from agentflow.states import EntryKind
 from agentflow.tasks.calling import current_caller
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from concurrent.futures import Executor
-    from datetime import datetime
 
     from agentflow.clock import Clock
     from agentflow.requests import NewEntry, Outcome
-    from agentflow.runtime.branches import Waiting
     from agentflow.store.base import Claimed, Store
+    from agentflow.tasks.calling import Caller
     from agentflow.tasks.task import Task
 
 FIRST_PAUSE = timedelta(milliseconds=50)
@@ -53,7 +60,7 @@ class Turn:
         *,
         hold_for: timedelta,
         threads: Executor,
-        caller: Callable[[Scope], Any],
+        caller_for: Callable[[Scope], Caller],
     ) -> None:
         self.run = claimed.run
         self.lease = claimed.lease
@@ -68,20 +75,26 @@ class Turn:
         self.was_held_before_beat = False
         self.ended_as: Outcome | None = None
         self._is_given_up = False
-        self._hold_for = hold_for
-        self._caller = caller
-        self._root = Branch()
+        self.caller_for = caller_for
+        self.waits = Waits(self, hold_for=hold_for)
         self._raised: list[tuple[BaseException, str]] = []
-        self._looking = False
-        self._look_again = False
-        self._is_parking = False
 
     # -- the whole turn
 
     async def execute(self) -> Outcome | None:
         """Run the task once: its outcome, or None if the turn ended without one (parked, or its lease lost)."""
-        scope = Scope(self, "", self._root)
-        token = current_caller.set(self._caller(scope))
+        scope = Scope(self, "", self.waits.root)
+        token = current_caller.set(self.caller_for(scope))
+        try:
+            outcome = await self._outcome(scope)
+            # Once it is over, what the code makes of being left (`except BaseException`) is not its result.
+            return self.ended_as if self.is_over else outcome
+        finally:
+            self.is_over = True
+            current_caller.reset(token)
+            self.logs.flush()
+
+    async def _outcome(self, scope: Scope) -> Outcome | None:
         try:
             return await self._attempt(scope)
         except Suspend:
@@ -92,10 +105,12 @@ class Turn:
             return self._ambiguous(found)
         except Exception as error:  # noqa: BLE001  whatever the task raises becomes its outcome
             return self._failed(error)
-        finally:
-            self.is_over = True
-            current_caller.reset(token)
-            self.logs.flush()
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError) and (self.is_over or _is_cancelled()):
+                raise
+            return self._failed(_as_exception(error, self.task.id))
 
     async def _attempt(self, scope: Scope) -> Outcome:
         args, kwargs = self.task.signature.decode(self.run.input)
@@ -167,9 +182,23 @@ class Turn:
             await self.store.append(self.lease, entry)
         except (LeaseLost, StoreUnavailable) as error:
             await self._recover(error, self.store.append, self.lease, entry)
+        if entry.kind is not EntryKind.STARTED:  # what has been started is seen to its end
+            self._leave_if_stopping()
+
+    async def settle(self, entry: NewEntry, scope: str) -> None:
+        """Keep an entry and withdraw what was waited for under `scope`; leaves the turn as `append` does."""
+        await self.write(self.store.settle, entry, scope)
+        self._leave_if_stopping()
+
+    def _leave_if_stopping(self) -> None:
         if self.is_stopping:
             self.leave(HandedBack())
             raise Suspend
+
+    @property
+    def is_handing_back(self) -> bool:
+        """Whether the turn ends because the worker stops: each branch goes on to a checkpoint of its own."""
+        return self.is_over and self.is_stopping and not self._is_given_up and isinstance(self.ended_as, HandedBack)
 
     async def finish(self, outcome: Outcome) -> None:
         """Record how the turn ended; a lost lease means that it is another's to record."""
@@ -214,109 +243,17 @@ class Turn:
         if not self.is_over:
             self.is_over = True
             self.ended_as = outcome
-        for waiting in list(self._root.waits()):
-            waiting.future.set_exception(Suspend())
-            waiting.future.exception()  # the branch that ends the turn does not wait for its own
+        self.waits.unwind()
 
-    async def wait(self, branch: Branch, waiting: Waiting) -> Any:
-        """The answer to a wait. Parks the run, and leaves it, when nothing else of it is at work."""
-        branch.waiting = waiting
-        alarm: asyncio.Task[None] | None = None
-        try:
-            while not waiting.future.done():
-                if self.is_over:
-                    raise Suspend
-                if self._root.is_quiet():
-                    await self.rest()
-                elif waiting.to_open is not None:
-                    await self._open([waiting])  # people see it while the other branches go on
-                else:
-                    alarm = alarm or self._alarm(waiting)
-                    with suppress(asyncio.InvalidStateError):
-                        await asyncio.wait({waiting.future})
-            return waiting.future.result()
-        finally:
-            branch.waiting = None
-            if alarm is not None:
-                alarm.cancel()
 
-    def _alarm(self, waiting: Waiting) -> asyncio.Task[None] | None:
-        if waiting.due_at is None:
-            return None
-        return asyncio.create_task(self._ring(waiting))
+def _is_cancelled() -> bool:
+    """Whether somebody has asked the present asyncio task to stop."""
+    current = asyncio.current_task()
+    return current is not None and current.cancelling() > 0
 
-    async def _ring(self, waiting: Waiting) -> None:
-        assert waiting.due_at is not None
-        await self.clock.sleep(waiting.due_at - self.clock.now())
-        if not waiting.future.done():
-            waiting.future.set_result(None)
 
-    async def finished_branch(self) -> None:
-        """A branch has ended; park the run if all that is left of it waits."""
-        if self._root.is_quiet():
-            await self.rest()
-
-    async def rest(self) -> None:
-        """Every branch waits: wait a short timer out in memory, or park the run and leave it."""
-        waits = list(self._root.waits())
-        due = min((one.due_at for one in waits if one.due_at is not None), default=None)
-        if due is not None and due - self.clock.now() <= self._hold_for:
-            await self._open([one for one in waits if one.to_open is not None])
-            await self._hold(due)
-            return
-        new = [one.to_open for one in waits if one.to_open is not None]
-        self._is_parking = True  # an answer that comes from here on belongs to the next turn
-        self.logs.flush()
-        await self.write(self.store.park, new, [one.key for one in waits])
-        self.leave(None)
-        raise Suspend
-
-    async def _hold(self, due: datetime) -> None:
-        waits = list(self._root.waits())
-        sleeping = asyncio.create_task(self.clock.sleep(due - self.clock.now()))
-        try:
-            await asyncio.wait({sleeping, *(one.future for one in waits)}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeping.cancel()
-        for one in waits:
-            if one.due_at is not None and one.due_at <= self.clock.now() and not one.future.done():
-                one.future.set_result(None)
-
-    async def _open(self, waits: list[Waiting]) -> None:
-        new = [one.to_open for one in waits if one.to_open is not None]
-        for one in waits:
-            one.to_open = None
-        if new:
-            await self.write(self.store.open_waits, new)
-            self.look()
-
-    # -- hearing of answers while the turn goes on
-
-    def look(self) -> None:
-        """Something about this run was committed: see whether a wait of ours has its answer."""
-        if self.is_over or not any(one.to_open is None for one in self._root.waits()):
-            return
-        if self._looking:
-            self._look_again = True
-            return
-        self._looking = True
-        asyncio.ensure_future(self._look())  # noqa: RUF006  the turn outlives it, and a lost look is only a hint lost
-
-    async def _look(self) -> None:
-        try:
-            while not self.is_over:
-                self._look_again = False
-                found = await self.store.entries(self.run.id, after=self.index.last_seq)
-                if self._is_parking:
-                    return
-                for entry in found:
-                    recorded = self.index.add(entry)
-                    if recorded is None or entry.kind is not EntryKind.WAIT_RESOLVED:
-                        continue
-                    for waiting in self._root.waits():
-                        if waiting.key == entry.key:
-                            waiting.future.set_result(entry)
-                if not self._look_again:
-                    return
-        finally:
-            self._looking = False
+def _as_exception(error: BaseException, task_id: str) -> Exception:
+    """What is not an `Exception` and nobody caught, as one: a run must not hang for it."""
+    made: Exception = OperationError(f"task {task_id} ended in a {type(error).__qualname__} that it did not catch: {error}")
+    made.__cause__ = error
+    return made

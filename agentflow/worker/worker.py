@@ -8,7 +8,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from agentflow.clock import SystemClock
 from agentflow.errors import StoreError
@@ -24,7 +24,6 @@ from agentflow.worker.heartbeat import Heartbeat
 if TYPE_CHECKING:
     from agentflow.clock import Clock
     from agentflow.store.base import Claimed, Store
-    from agentflow.tasks.calling import Caller
     from agentflow.tasks.catalog import Catalog
 
 logger = logging.getLogger("agentflow.worker")
@@ -103,15 +102,22 @@ class Worker:
         if self._turns:
             await asyncio.wait({task for _, task in self._turns.values()}, timeout=1)
         if self._heartbeat is not None:
-            self._heartbeat.stop()
-            self._unwatch()
-            release()
+            self._put_down()
             with suppress(StoreError):
                 await self._store.retire_worker(self.id)
+
+    def _put_down(self) -> None:
+        """Stop the threads and leave the process's logging as it was; the lease is as it is."""
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
+            self._heartbeat = None
+            self._unwatch()
+            release()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def until_idle(self) -> None:
         """Return when nothing is due and no turn is running; what waits for people or timers still waits."""
+        self._wake()  # look anew: something may have fallen due since the last look
         await self._idle.wait()
 
     # -- taking runs
@@ -124,11 +130,11 @@ class Worker:
         if known is None:
             self._wake()
         elif not known[0].is_over:
-            known[0].look()
+            known[0].waits.look()
             self._check_soon(*known)
         if not run_id:
             for turn, task in self._turns.values():
-                turn.look()
+                turn.waits.look()
                 self._check_soon(turn, task)
 
     def _check_soon(self, turn: Turn, task: asyncio.Task[None]) -> None:
@@ -199,7 +205,7 @@ class Worker:
             self._clock,
             hold_for=self._settings.hold_for,
             threads=self._threads,
-            caller=lambda scope: cast("Caller", InRun(scope)),
+            caller_for=InRun,
         )
         task = asyncio.create_task(self._execute(turn))
         self._turns[turn.run.id] = (turn, task)

@@ -1,0 +1,71 @@
+"""Child runs: started and recorded in one transaction, and waited for durably."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, cast
+
+from agentflow.requests import NewEntry, OpenWait, TriggerRun
+from agentflow.runtime.branches import Waiting
+from agentflow.states import EntryKind, WaitKind
+from agentflow.tasks.handle import outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agentflow.runtime.scope import Scope
+    from agentflow.tasks.calling import TriggerOptions
+    from agentflow.tasks.task import Task
+
+
+async def trigger_children(
+    scope: Scope, task: Task[..., Any], inputs: Sequence[str], options: TriggerOptions
+) -> Sequence[str]:
+    """Start child runs and record them in one transaction; a replay gives the ids it gave."""
+    turn = scope.turn
+    key, recorded = scope.ask(f"{task.id}.trigger", "trigger")
+    if recorded is not None and recorded.final is not None:
+        return cast("Sequence[str]", json.loads(recorded.final.output or "[]"))
+    requests = [
+        TriggerRun(
+            task=task.id,
+            version=task.version,
+            input=text,
+            queue=task.queue,
+            priority=options.priority,
+            delay=options.delay,
+            max_duration=task.max_duration,
+            idempotency_key=options.idempotency_key,
+            origin=f"run {turn.run.id}",
+        )
+        for text in inputs
+    ]
+    scope.busy += 1
+    try:
+        children = await turn.write(turn.store.trigger_child, requests, NewEntry(EntryKind.SUCCEEDED, key, "trigger"))
+    finally:
+        scope.busy -= 1
+    return [child.id for child in children]
+
+
+async def child_result(scope: Scope, task: Task[..., Any], run_id: str) -> Any:
+    """Wait durably for a child run and give, or raise, how it ended."""
+    turn = scope.turn
+    key, recorded = scope.ask(f"{task.id}.result", "child")
+    resolved = recorded.resolved if recorded is not None else None
+    if resolved is None:
+        opening = None
+        if recorded is None or recorded.opened is None:
+            opening = OpenWait(key=key, kind=WaitKind.CHILD, subject=run_id, detail=run_id)
+        waiting = Waiting(key, asyncio.get_running_loop().create_future(), to_open=opening)
+        scope.busy += 1
+        try:
+            resolved = await turn.waits.wait(scope.branch, waiting)
+        finally:
+            scope.busy -= 1
+    try:
+        return outcome(task, run_id, resolved.detail or "", resolved.output, resolved.error)
+    except Exception as error:
+        turn.raised(error, key)
+        raise
