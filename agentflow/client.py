@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from agentflow.approvals.decisions import final_data
+from agentflow.approvals.decisions import accepted_text
 from agentflow.durations import duration
 from agentflow.ids import DECISION, new_id
 from agentflow.reasons import why
@@ -220,7 +220,7 @@ class Client:
         `Approvals.decide` of the store raises; nothing of this decision was recorded then.
         """
         approval = await self._store.approval(approval_id)
-        final = None if data is UNCHANGED else final_data(approval, Verdict(verdict), data)
+        final = None if data is UNCHANGED else accepted_text(approval, Verdict(verdict), data)
         return await self._store.decide(
             Decide(
                 id=decision_id or new_id(DECISION, self.now()),

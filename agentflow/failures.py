@@ -129,7 +129,7 @@ def _attributes(exc: BaseException, message: str, within: tuple[int, ...]) -> st
     classes = _neighbours(type(exc))
     parts: dict[str, Any] = {"args": _arguments(exc, message, classes), "attributes": {}}
     for name, value in list(getattr(exc, "__dict__", {}).items()):
-        if isinstance(name, str) and (text := _data(value, classes)) is not None:
+        if isinstance(name, str) and (text := _stored_text(value, classes)) is not None:
             parts["attributes"][name] = text
     if isinstance(exc, BaseExceptionGroup):
         fresh = [member for member in exc.exceptions[:_MOST_MEMBERS] if id(member) not in within]
@@ -143,12 +143,12 @@ def _arguments(exc: BaseException, message: str, classes: tuple[type, ...]) -> l
         given = (*given, exc.filename)
     if isinstance(exc, BaseExceptionGroup):
         given = (exc.message,)
-    texts = [_data(value, classes) for value in given]
+    texts = [_stored_text(value, classes) for value in given]
     kept = [text for text in texts if text is not None]
     return kept if len(kept) == len(texts) else [encode(message)]
 
 
-def _data(value: Any, classes: tuple[type, ...]) -> str | None:
+def _stored_text(value: Any, classes: tuple[type, ...]) -> str | None:
     """The stored text of a value, or None when it could not be read back."""
     try:
         text = encode(value, limit=_LARGEST_ATTRIBUTE)

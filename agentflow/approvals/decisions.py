@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from agentflow.records import Approval
 
 
-def final_data(approval: Approval, verdict: Verdict, data: Any) -> str | None:
+def accepted_text(approval: Approval, verdict: Verdict, data: Any) -> str | None:
     """The canonical text of `data` for this approval; None for a rejection, which has no data.
 
     Raises `InvalidDecision` naming each field that does not fit, or that was changed though it is read-only.

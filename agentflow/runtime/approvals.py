@@ -4,54 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from agentflow.approvals import approval_digest, changes, describe, settable, validate
-from agentflow.durations import duration
+from agentflow.approvals import approval_digest, changes, describe, settable
 from agentflow.errors import (
     ApprovalSchemaMismatch,
     ApprovalTimedOut,
-    DefinitionError,
-    FieldProblem,
-    InvalidDecision,
     UndecodablePayload,
     UnsupportedAwait,
 )
 from agentflow.ids import APPROVAL, new_id
-from agentflow.payloads import canonical, from_json
+from agentflow.payloads import from_json
 from agentflow.requests import NewApproval, OpenWait
+from agentflow.runtime.asking import Asked, Evidence, arguments
 from agentflow.runtime.branches import Waiting
 from agentflow.runtime.callers import InRun
 from agentflow.runtime.leaf import InStep, refuse_in_step
 from agentflow.runtime.signals import Divergence
-from agentflow.states import ApprovalStatus, Verdict, WaitKind
+from agentflow.states import ApprovalStatus, WaitKind
 from agentflow.tasks.calling import current_caller, durable
 from agentflow.tasks.step import operation_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
 
     from agentflow.approvals import Change
     from agentflow.records import Entry
     from agentflow.runtime.scope import Scope
 
 T = TypeVar("T")
-RISKS = ("", "low", "medium", "high", "critical")
-ON_TIMEOUT = ("reject", "raise", "default", "approve")
 MOST_CHANGES = 3
 """How often a gate may be asked anew because its data changed before the run needs attention instead."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
-    """Where a value was found: a document, a page in it, the words, or an address."""
-
-    document: str = ""
-    page: int | None = None
-    quote: str = ""
-    url: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,8 +90,8 @@ async def wait_for_approval(
     within that. `title` and `summary` are lines of text, `body` is Markdown, `reason` says why a person is asked.
     `timeout` counts by the store's clock from the moment the run waits; without an answer by then `on_timeout`
     decides: `reject`, `raise` (`ApprovalTimedOut`), `default` (goes on with `default`), or `approve`, which needs
-    `allow_auto_approve=True`. `field_confidence` and `evidence` are keyed by JSON Pointer ("/total"). Raises
-    `DefinitionError` or `NotRecordable` for arguments that cannot be used; nobody was asked then.
+    `allow_auto_approve=True`. `field_confidence` and `evidence` are keyed by JSON Pointer. Raises `DefinitionError` or
+    `NotRecordable` for arguments that cannot be used; nobody was asked then.
     """
     caller = current_caller.get()
     if isinstance(caller, InStep):
@@ -114,45 +99,18 @@ async def wait_for_approval(
     if not isinstance(caller, InRun):
         raise UnsupportedAwait("wait_for_approval outside a run: there is nothing that could wait; trigger the task")
     described = describe(data)
-    asked = _Asked(data, described.value, described.schema, key=operation_name(key))
-    _check(allow=allow, on_timeout=on_timeout, allow_auto_approve=allow_auto_approve, risk=risk)
-    given = {
-        "title": title or asked.key.replace("_", " ").capitalize(),
-        "summary": summary,
-        "body": body,
-        "reason": reason,
-        "risk": risk,
-        "priority": priority,
-        "confidence": _share("confidence", confidence),
-        "field_confidence": _shares(field_confidence or {}),
-        "evidence": _text({pointer: asdict(one) for pointer, one in (evidence or {}).items()}),
-        "tags": _text({str(name): str(value) for name, value in (tags or {}).items()}),
-        "allow": tuple(Verdict(verdict) for verdict in allow),
-        "timeout": _timeout(timeout, caller.turn.clock.now()),
-        "on_timeout": on_timeout,
-        "default": _default(asked, default) if on_timeout == "default" else None,
-    }
+    asked = Asked(data, described.value, described.schema, key=operation_name(key))
+    texts = {"title": title, "summary": summary, "body": body, "reason": reason, "tags": tags, "allow": allow}
+    weight = {"risk": risk, "priority": priority, "confidence": confidence, "field_confidence": field_confidence}
+    limits = {"timeout": timeout, "on_timeout": on_timeout, "default": default, "auto": allow_auto_approve}
+    given = arguments(asked, caller.turn.clock.now(), texts | weight | limits | {"evidence": evidence})
     return await _ask(caller.scope, asked, given)
-
-
-@dataclass(slots=True)
-class _Asked:
-    """What is asked about: the object, its JSON, the schema of that."""
-
-    data: Any
-    value: Any
-    schema: Any
-    key: str
-    texts: tuple[str, str] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.texts = canonical(self.value), canonical(self.schema)
 
 
 # -- asking
 
 
-async def _ask(scope: Scope, asked: _Asked, given: dict[str, Any]) -> Approval[Any]:
+async def _ask(scope: Scope, asked: Asked, given: dict[str, Any]) -> Approval[Any]:
     turn = scope.turn
     key, recorded = scope.ask(asked.key, "approval")
     digest = approval_digest(task=turn.task.id, key=key, value=asked.value, schema=asked.schema)
@@ -185,7 +143,7 @@ async def _ask(scope: Scope, asked: _Asked, given: dict[str, Any]) -> Approval[A
 
 
 def _opening(
-    scope: Scope, key: str, digest: str, asked: _Asked, *, given: dict[str, Any], replaces: str | None
+    scope: Scope, key: str, digest: str, asked: Asked, *, given: dict[str, Any], replaces: str | None
 ) -> OpenWait:
     approval_id = new_id(APPROVAL, scope.turn.clock.now())
     new = NewApproval(id=approval_id, data=asked.texts[0], schema=asked.texts[1], digest=digest, **given)
@@ -195,7 +153,7 @@ def _opening(
     )
 
 
-def _result(asked: _Asked, resolved: Entry, on_timeout: str) -> Approval[Any]:
+def _result(asked: Asked, resolved: Entry, on_timeout: str) -> Approval[Any]:
     said = json.loads(resolved.detail or "{}")
     outcome = ApprovalStatus(said["outcome"])
     if outcome is ApprovalStatus.TIMED_OUT and on_timeout == "raise":
@@ -214,7 +172,7 @@ def _result(asked: _Asked, resolved: Entry, on_timeout: str) -> Approval[Any]:
     )
 
 
-def _typed(asked: _Asked, final: Any, approval_id: str) -> Any:
+def _typed(asked: Asked, final: Any, approval_id: str) -> Any:
     """The final data as what the task asked with: the same class, validated by it."""
     if isinstance(asked.data, dict | list | str | int | float | bool | None):
         return final
@@ -224,61 +182,3 @@ def _typed(asked: _Asked, final: Any, approval_id: str) -> Any:
         raise ApprovalSchemaMismatch(
             f"what was approved in {approval_id} is no {type(asked.data).__qualname__} any more: {error}"
         ) from error
-
-
-# -- arguments
-
-
-def _check(*, allow: Sequence[str], on_timeout: str, allow_auto_approve: bool, risk: str) -> None:
-    verdicts = [verdict.value for verdict in Verdict]
-    if isinstance(allow, str) or not allow or not set(allow) <= set(verdicts):
-        raise DefinitionError(f"wait_for_approval(allow={allow!r}): wanted some of {', '.join(verdicts)}")
-    if on_timeout not in ON_TIMEOUT:
-        raise DefinitionError(f"wait_for_approval(on_timeout={on_timeout!r}): wanted one of {', '.join(ON_TIMEOUT)}")
-    if risk not in RISKS:
-        raise DefinitionError(f"wait_for_approval(risk={risk!r}): wanted one of {', '.join(RISKS[1:])}, or nothing")
-    if on_timeout == "approve" and not (allow_auto_approve and risk not in RISKS[3:]):
-        raise DefinitionError(
-            "wait_for_approval(on_timeout='approve') approves what nobody looked at: it needs allow_auto_approve=True, "
-            "and a risk below high"
-        )
-
-
-def _default(asked: _Asked, default: Any) -> str:
-    """The data to go on with if nobody answers, checked now and not when it is needed."""
-    if default is None:
-        raise DefinitionError("wait_for_approval(on_timeout='default') needs default=, the data to go on with")
-    value = describe(default).value
-    problems = validate(asked.schema, value)
-    if problems:
-        errors = [FieldProblem(one.pointer, one.found, one.wanted) for one in problems]
-        raise DefinitionError(
-            f"wait_for_approval(default=…): {InvalidDecision(approval_id='not opened', errors=errors)}"
-        )
-    return canonical(value)
-
-
-def _timeout(timeout: str | float | timedelta | datetime | None, now: datetime) -> timedelta | None:
-    if timeout is None:
-        return None
-    if isinstance(timeout, datetime):
-        if timeout.tzinfo is None:
-            raise DefinitionError(
-                f"wait_for_approval(timeout={timeout!r}): wanted an aware datetime (with a time zone)"
-            )
-        return max(timeout - now, timedelta(0))
-    return duration(timeout)
-
-
-def _share(name: str, value: float | None) -> float | None:
-    if value is not None and not 0.0 <= value <= 1.0:
-        raise DefinitionError(f"wait_for_approval({name}={value!r}): wanted a share from 0 to 1")
-    return None if value is None else float(value)
-
-
-def _shares(given: Mapping[str, float]) -> str:
-    return _text({pointer: _share(f"field_confidence[{pointer!r}]", value) for pointer, value in given.items()})
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)

@@ -43,6 +43,7 @@ class Index:
         self.by_key: dict[str, Recorded] = {}
         self.order: dict[str, list[Recorded]] = {}
         self.last_seq = 0
+        self._in_doubt: str | None = None
         for entry in entries:
             self.add(entry)
 
@@ -52,6 +53,7 @@ class Index:
         if entry.kind is EntryKind.RUN_ATTEMPT_FAILED:
             self._retry(entry.detail)
         if entry.key is None:
+            self._attend(entry)
             return None
         recorded = self._known(entry.key)
         recorded.operation = recorded.operation or entry.operation
@@ -60,7 +62,7 @@ class Index:
                 recorded.final = entry
             case EntryKind.ATTEMPT_FAILED:
                 recorded.failures.append(entry)
-                recorded.started = None
+                recorded.started = recorded.opened = None
                 self._retry(json.loads(entry.detail or "{}").get("retry"), within=entry.key)
             case EntryKind.STARTED:
                 recorded.started = entry
@@ -87,6 +89,13 @@ class Index:
             known = self.by_key[key] = Recorded(key)
             self.order.setdefault(scope_of(key), []).append(known)
         return known
+
+    def _attend(self, entry: Entry) -> None:
+        """An operator who resumes a run says that the operation it stopped at, and no other in doubt, runs again."""
+        if entry.kind is EntryKind.DIVERGED:
+            self._in_doubt = json.loads(entry.detail or "{}").get("key")
+        elif entry.kind is EntryKind.RESUMED and self._in_doubt in self.by_key:
+            self.by_key[self._in_doubt].started = None
 
     def _retry(self, key: str | None, *, within: str | None = None) -> None:
         """A new attempt (of the run, or of the operation `within`): what failed and ended the last one runs again.

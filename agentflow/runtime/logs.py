@@ -69,7 +69,7 @@ class LogBuffer:
             sys.stderr.write(f"agentflow: {len(lines)} log lines of run {self._turn.run.id} were not kept: {error}\n")
 
 
-class RunLogHandler(logging.Handler):
+class RunLog(logging.Handler):
     """Keeps what is logged inside runs; installed on the root logger while a worker runs."""
 
     def emit(self, record: logging.LogRecord) -> None:

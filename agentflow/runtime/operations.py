@@ -126,7 +126,7 @@ async def wait_for(awaitable: Awaitable[T], timeout: str | float | timedelta | N
 
 
 @dataclass(frozen=True, slots=True)
-class OperationInfo:
+class CurrentOperation:
     """The operation the present code is part of.
 
     `idempotency_key` is the same on every attempt and replay: give it to systems that accept one.
@@ -142,13 +142,13 @@ class OperationInfo:
         return f"{self.run_id}:{self.key}"
 
 
-def operation() -> OperationInfo | None:
+def operation() -> CurrentOperation | None:
     """The recorded operation the present code is part of; None outside a run and in the task's own code."""
     caller: Any = current_caller.get()
     if caller is None or caller.key is None:
         return None
     attempt = caller.attempt if isinstance(caller, InStep) else 1
-    return OperationInfo(caller.turn.run.id, caller.key, attempt)
+    return CurrentOperation(caller.turn.run.id, caller.key, attempt)
 
 
 replace(asyncio.sleep, sleep)  # noqa: TID251  named here to be replaced

@@ -152,7 +152,8 @@ class Turn:
 
     def _ambiguous(self, found: Ambiguous) -> Outcome:
         said = f"{found}; it runs at most once, so a person has to say what became of it. Resume runs it again."
-        detail = json.dumps({"recorded": f"start of {found.key}", "asked": "its end"}, ensure_ascii=False)
+        both = {"recorded": f"start of {found.key}", "asked": "its end", "key": found.key}
+        detail = json.dumps(both, ensure_ascii=False)
         return NeedsAttention(EntryKind.DIVERGED, Failure.of(RuntimeError(said)).to_json(), detail)
 
     def chance(self) -> float:
@@ -254,6 +255,8 @@ def _is_cancelled() -> bool:
 
 def _as_exception(error: BaseException, task_id: str) -> Exception:
     """What is not an `Exception` and nobody caught, as one: a run must not hang for it."""
-    made: Exception = OperationError(f"task {task_id} ended in a {type(error).__qualname__} that it did not catch: {error}")
+    made: Exception = OperationError(
+        f"task {task_id} ended in a {type(error).__qualname__} that it did not catch: {error}"
+    )
     made.__cause__ = error
     return made

@@ -83,7 +83,7 @@ OVERDUE = Statement(
 )
 OVERRUN = Statement(
     update(run)
-    .where(run.c.id == bindparam("run_id"))
+    .where(run.c.id == bindparam("run_id"), run.c.status.in_(consts(Transition.OVERRUN.sources)))
     .values(
         status=const(Transition.OVERRUN.target.value),
         worker_id=null(),
@@ -188,7 +188,8 @@ def expire(tx: Transaction, limit: int) -> int:
 
 def _overrun(tx: Transaction, one: Run) -> None:
     error = Failure.of(RunTimedOut(f"run {one.id} did not end before {one.deadline_at} (max_duration)")).to_json()
-    tx.run(OVERRUN, {"run_id": one.id, "error": error, "now": tx.now})
+    if tx.run(OVERRUN, {"run_id": one.id, "error": error, "now": tx.now}) == 0:
+        return  # cancelled a moment ago together with its parent, which was overdue too
     journal.enter(tx, one.id, NewEntry(kind=EntryKind.RUN_FAILED, error=error), epoch=one.epoch)
     waits.withdraw(tx, one.id)
     runs.cancel_children(tx, one.id, by=f"parent {one.id}")

@@ -31,7 +31,6 @@ FINISH = Statement(
         available_at=bindparam("available_at"),
         finished_at=bindparam("finished_at"),
     )
-    .returning(run.c.parent_id)
 )
 
 
@@ -68,12 +67,9 @@ def _move(tx: Transaction, lease: Lease, how: Transition, entry: NewEntry, **cha
         "available_at": None,
         "finished_at": tx.now if how.target in TERMINAL else None,
     }
-    moved = tx.row(FINISH, values | changes)
-    if moved is None:
+    if tx.run(FINISH, values | changes) == 0:
         raise LeaseLost(run_id=lease.run_id, epoch=lease.epoch)
     journal.enter(tx, lease.run_id, entry, epoch=lease.epoch)
     if how.target in TERMINAL:
         waits.withdraw(tx, lease.run_id)
-        if moved[0] is not None:
-            output, error = changes.get("output"), changes.get("error")
-            waits.tell_parents(tx, lease.run_id, how.target, output, error)
+        waits.tell_parents(tx, lease.run_id, how.target, changes.get("output"), changes.get("error"))

@@ -40,7 +40,7 @@ HOLDER = Statement(
 RELEASE = Statement(
     update(run)
     .where(run.c.id == bindparam("run_id"), run.c.epoch == bindparam("epoch"), run.c.status == const("running"))
-    .values(status=bindparam("status"), worker_id=null(), available_at=bindparam("available_at"))
+    .values(status=bindparam("status"), worker_id=null(), recoveries=const(0), available_at=bindparam("available_at"))
 )
 CANCEL = Statement(
     update(run)
@@ -168,6 +168,8 @@ def _claim(tasks: int, queues: int) -> Statement:
 
 def claim(tx: Transaction, request: ClaimRuns) -> Sequence[Claimed]:
     """Take due runs for this worker. A parked run whose timer has come is woken and taken in one move."""
+    if not request.tasks:
+        return []
     params: dict[str, Any] = {"now": tx.now, "limit": request.limit, "worker_id": request.worker_id}
     params |= {f"task{n}": task for n, task in enumerate(request.tasks)}
     params |= {f"queue{n}": queue for n, queue in enumerate(request.queues)}
@@ -261,8 +263,7 @@ def cancel(tx: Transaction, run_id: str, by: str, reason: str) -> Run:
     journal.enter(tx, run_id, NewEntry(kind=EntryKind.RUN_CANCELLED, detail=said), epoch=before.epoch)
     waits.withdraw(tx, run_id)
     cancel_children(tx, run_id, by=f"parent {run_id}")
-    if before.parent_id is not None:
-        waits.tell_parents(tx, run_id, RunStatus.CANCELLED, None, None)
+    waits.tell_parents(tx, run_id, RunStatus.CANCELLED, None, None)
     return get(tx, run_id)
 
 

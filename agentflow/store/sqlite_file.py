@@ -75,10 +75,10 @@ def prepare(path: Path) -> Any:
             f"database {path} cannot be written ({error.strerror}); make the file and its folder writable, "
             "or name another with --database"
         ) from error
-    return None if driver.sqlite_version_info >= SAFE_VERSION else _only_process(path)
+    return None if driver.sqlite_version_info >= SAFE_VERSION else _hold_alone(path)
 
 
-def _only_process(path: Path) -> Any:
+def _hold_alone(path: Path) -> Any:
     """Hold the file for this process alone; see the module's first paragraph."""
     lock = path.with_name(path.name + ".lock").open("w")
     try:

@@ -285,18 +285,3 @@ class DeliveryRow(Base, table=True):
     digest: str = Field(sa_column=_text())
     run_id: str = Field(sa_column=_text())
     received_at: int = Field(sa_column=_instant(nullable=False))
-
-
-__all__ = [
-    "ApprovalRow",
-    "Base",
-    "DecisionRow",
-    "DeliveryRow",
-    "EntryRow",
-    "LogRow",
-    "OccurrenceRow",
-    "RunRow",
-    "ScheduleRow",
-    "WaitRow",
-    "WorkerRow",
-]

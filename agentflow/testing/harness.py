@@ -67,15 +67,11 @@ class Harness:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     async def _start(self, dead: str = "") -> None:
-        app = AgentFlow(
-            *self._definitions, database=f"sqlite:///{self._path}", clock=self.clock, worker=False
-        )
+        app = AgentFlow(*self._definitions, database=f"sqlite:///{self._path}", clock=self.clock, worker=False)
         self._app = await self._open.enter_async_context(app)
         if dead:
             await app.store.bury([dead])
-        self._worker = TestWorker(
-            app.store, app.catalog, self._settings, self.clock, replay_always=self._replay_always
-        )
+        self._worker = TestWorker(app.store, app.catalog, self._settings, self.clock, replay_always=self._replay_always)
         await self._worker.start()
         self._open.push_async_callback(self._worker.stop)
 
@@ -176,7 +172,8 @@ class Harness:
     # -- time and death
 
     async def advance(self, by: str | float | timedelta) -> None:
-        """Move time on, and return when everything that fell due by it has been done."""
+        """Let everything come to rest, move time on, and return when all that fell due by it has been done."""
+        await self.until_idle()
         self.clock.advance(by)
         await self.until_idle()
 

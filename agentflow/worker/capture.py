@@ -6,10 +6,10 @@ import logging
 import sys
 from typing import TextIO, cast
 
-from agentflow.runtime.logs import RunLogHandler, RunPrints, is_repeated
+from agentflow.runtime.logs import RunLog, RunPrints, is_repeated
 
 
-class _Capture(RunLogHandler):
+class _Capture(RunLog):
     """The one handler on the root logger. Where it is the only one, Python's last resort still speaks."""
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -20,7 +20,7 @@ class _Capture(RunLogHandler):
             last.handle(record)
 
 
-_handler = _Capture()
+_run_log = _Capture()
 _users = 0
 _stdout: TextIO | None = None
 
@@ -30,7 +30,7 @@ def capture() -> None:
     global _users, _stdout  # noqa: PLW0603  there is one root logger and one standard output in a process
     _users += 1
     if _users == 1:
-        logging.getLogger().addHandler(_handler)
+        logging.getLogger().addHandler(_run_log)
         _stdout = sys.stdout
         sys.stdout = cast("TextIO", RunPrints(_stdout))
 
@@ -40,7 +40,7 @@ def release() -> None:
     global _users, _stdout  # noqa: PLW0603  as above
     _users -= 1
     if _users == 0:
-        logging.getLogger().removeHandler(_handler)
+        logging.getLogger().removeHandler(_run_log)
         if isinstance(sys.stdout, RunPrints) and _stdout is not None:
             sys.stdout = _stdout
         _stdout = None
