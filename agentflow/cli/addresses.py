@@ -1,0 +1,79 @@
+"""Where pages are served: one socket, bound before anything else is started."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+from collections.abc import Sequence
+
+from agentflow.cli.exits import ExitCode, Refused
+
+DEFAULT_PORT = 8321
+FLAG = "--expose-without-sign-in"
+
+
+def bound(host: str, port: int, *, exposed: bool) -> socket.socket:
+    """A socket that listens at this address.
+
+    Raises `Refused` if the address is in use or not this machine's, or is open to others while nobody signs in and
+    that was not asked for; nothing was started then.
+    """
+    if not exposed and not is_loopback(host):
+        raise Refused(
+            f"--host: found {host}, which other machines can reach, and nobody signs in to the inbox yet; "
+            f"wanted 127.0.0.1, or {FLAG} as well"
+        )
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    except (OSError, UnicodeError):
+        raise Refused(
+            f"--host: found {host!r}, which is no address of this machine; wanted one, such as 127.0.0.1"
+        ) from None
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)  # uvicorn's own backlog
+    except OSError as error:
+        listener.close()
+        raise _refusal(error, host, port) from None
+    listener.setblocking(False)
+    return listener
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the host."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def names(host: str, given: Sequence[str] | None) -> tuple[str, ...]:
+    """The names requests may call this machine by: those given, and for an open address the machine's own."""
+    own = () if is_loopback(host) else (host.strip("[]"), socket.gethostname())
+    return tuple(dict.fromkeys(name.lower() for name in (*(given or ()), *own)))
+
+
+def address_of(listener: socket.socket) -> str:
+    """The address to open in a browser."""
+    host, port = listener.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared, not bound
+    return f"http://{shown}:{port}"
+
+
+def _refusal(error: OSError, host: str, port: int) -> Refused:
+    if error.errno == errno.EADDRINUSE:
+        remedy = f"stop what listens there, or choose another with --port {port + 1} (--port 0 takes any free one)"
+        return Refused(f"port {port} of {host} is in use; {remedy}", ExitCode.UNUSABLE)
+    if error.errno == errno.EACCES:
+        return Refused(
+            f"port {port} needs rights this user lacks; choose one above 1023 with --port", ExitCode.UNUSABLE
+        )
+    reason = error.strerror or str(error)
+    return Refused(
+        f"{host}:{port} cannot be listened on ({reason}); choose another with --host or --port", ExitCode.UNUSABLE
+    )

@@ -1,0 +1,76 @@
+"""The inbox, served by uvicorn on the loop the worker runs on."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+from agentflow.cli.terminal import user
+from approvals_ui import create_app, end_streams
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Collection, Iterator
+
+    from agentflow.client import Client
+
+LONGEST_FAREWELL: Final = 5
+
+
+class Pages:
+    """The web server of one inbox."""
+
+    def __init__(self, client: Client, listener: socket.socket, *, hosts: Collection[str] = ()) -> None:
+        self._application = create_app(client, webhooks=client.catalog.webhooks, reviewer=user(), hosts=hosts)
+        self._listener = listener
+        self._server = _Server(
+            uvicorn.Config(
+                self._application,
+                lifespan="on",
+                ws="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=LONGEST_FAREWELL,
+            )
+        )
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Return when pages are served. Raises what kept them from it."""
+        self._serving = asyncio.create_task(self._server.serve([self._listener]), name="agentflow pages")
+        ready = asyncio.create_task(self._server.ready.wait())
+        await asyncio.wait({ready, self._serving}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        if self._serving.done():
+            self._serving.result()
+
+    async def ended(self) -> None:
+        """Return or raise when the server has ended by itself."""
+        if self._serving is not None:
+            await asyncio.shield(self._serving)
+
+    async def stop(self) -> None:
+        """Answer what was asked, close every stream, and let go of the address."""
+        end_streams(self._application)
+        self._server.should_exit = True
+        await self.ended()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signals of its own: the program stops its parts in order."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield

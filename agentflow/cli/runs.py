@@ -1,0 +1,191 @@
+"""Runs: start one, list them, look at one, steer it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from agentflow.cli.command import command, whole_number
+from agentflow.cli.exits import Refused
+from agentflow.cli.terminal import Terminal, user, write
+
+if TYPE_CHECKING:
+    from agentflow.cli.targets import Application
+    from agentflow.client import Client
+    from agentflow.records import Run
+
+PANEL = "Runs"
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or a beginning of it that fits no other.")]
+
+
+def register(application: typer.Typer) -> None:
+    """Add these commands."""
+    command(application, "trigger", panel=PANEL)(trigger)
+    command(application, "runs", panel=PANEL)(runs)
+    command(application, "why", panel=PANEL)(why)
+    command(application, "cancel", panel=PANEL)(cancel)
+    command(application, "resume", panel=PANEL)(resume)
+
+
+def trigger(
+    terminal: Terminal,
+    target: Annotated[str, typer.Argument(metavar="APP:TASK", help="Such as app.py:task or package.module:task.")],
+    *,
+    input: Annotated[
+        str, typer.Option("--input", "-i", metavar="JSON|@FILE|-", help="The task's parameters by name.")
+    ] = "{}",
+    key: Annotated[
+        str | None, typer.Option("--key", metavar="KEY", help="The same key never makes a second run.")
+    ] = None,
+    delay: Annotated[str | None, typer.Option("--delay", metavar="SPAN", help='Not before this, such as "5m".')] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Stay until it ends; exit 1 unless it completed.")] = False,
+) -> int:
+    """Start a run of a task and print its id and status."""
+    from agentflow.cli.inputs import read_json
+    from agentflow.cli.targets import load, named_task
+
+    application = load(target)
+    task = named_task(application)
+    given = read_json(input, option="--input")
+    return asyncio.run(_trigger(terminal, application, task.id, given, key=key, delay=delay, wait=wait))
+
+
+async def _trigger(
+    terminal: Terminal,
+    application: Application,
+    task: str,
+    given: Any,
+    *,
+    key: str | None,
+    delay: str | None,
+    wait: bool,
+) -> int:
+    from agentflow.cli.documents import run_result
+    from agentflow.cli.following import note_if_nobody_works, outcome_code, settled
+    from agentflow.cli.session import opened
+    from agentflow.cli.views import write_outcome
+
+    async with opened(terminal, catalog=application.catalog, may_create=True) as client:
+        run = await client.trigger_json(task, given, idempotency_key=key, delay=delay, origin="cli")
+        if not wait:
+            terminal.answer({"id": run.id, "status": str(run.status)}, lambda: write(f"{run.id}  {run.status}"))
+            return 0
+        terminal.note(f"{run.id}  {run.status}")
+        await note_if_nobody_works(terminal, client)
+        with terminal.progress(f"{run.id} {run.status}") as say:
+            ended = await settled(client, run.id, changed=say)
+        return _answer_ended(terminal, ended, run_result(ended), write_outcome, outcome_code(ended))
+
+
+def _answer_ended(terminal: Terminal, run: Run, document: Any, write_outcome: Any, code: int) -> int:
+    def write_all() -> None:
+        write(f"{run.id}  {run.status}")
+        write_outcome(run)
+
+    terminal.answer(document, write_all)
+    return code
+
+
+def runs(
+    terminal: Terminal,
+    status: Annotated[
+        list[str] | None, typer.Option("--status", metavar="STATUS", help="Only these; may be given several times.")
+    ] = None,
+    task: Annotated[str | None, typer.Option("--task", metavar="TASK", help="Only runs of this task.")] = None,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", metavar="COUNT", parser=whole_number(1), help="At most so many.")
+    ] = 50,
+) -> int:
+    """List runs, newest first."""
+    from agentflow.cli.session import missing_database
+
+    statuses = [_status(text) for text in status or ()]
+    if sentence := missing_database(terminal.database):
+        terminal.note(sentence)
+        terminal.answer([], lambda: None)
+        return 0
+    return asyncio.run(_runs(terminal, statuses, task, limit))
+
+
+async def _runs(terminal: Terminal, statuses: list[Any], task: str | None, limit: int) -> int:
+    from agentflow.cli.documents import run_summary
+    from agentflow.cli.session import opened
+    from agentflow.cli.views import write_runs
+
+    found: list[Run] = []
+    cursor: str | None = None
+    async with opened(terminal) as client:
+        while len(found) < limit:
+            page = await client.runs(statuses=statuses, task=task, cursor=cursor, limit=min(limit - len(found), 200))
+            found += page.items
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        now = client.now()
+    terminal.answer([run_summary(run) for run in found], lambda: write_runs(found, now=now))
+    if cursor is not None:
+        terminal.note(f"there are more; --limit shows more than {limit}")
+    elif not found:
+        terminal.note(f"no run{' like that' if statuses or task else ''} in {terminal.database}")
+    return 0
+
+
+def _status(text: str) -> Any:
+    from difflib import get_close_matches
+
+    from agentflow.states import RunStatus
+
+    try:
+        return RunStatus(text)
+    except ValueError:
+        near = get_close_matches(text, list(RunStatus), n=1)
+        remedy = f"; did you mean {near[0]}?" if near else ""
+        raise Refused(f"--status: found {text!r}; wanted one of {', '.join(RunStatus)}{remedy}") from None
+
+
+def why(terminal: Terminal, run: RunId) -> int:
+    """Say in one sentence why a run is where it is, and what moves it on."""
+
+    async def steer(client: Client, found: Run) -> None:
+        sentence = await client.why(found.id)
+        document = {"id": found.id, "status": str(found.status), "why": sentence}
+        terminal.answer(document, lambda: write(sentence))
+
+    return asyncio.run(_steered(terminal, run, steer))
+
+
+def cancel(
+    terminal: Terminal,
+    run: RunId,
+    reason: Annotated[str, typer.Option("--reason", "-m", metavar="TEXT", help="Kept in the journal.")] = "",
+) -> int:
+    """Cancel a run, its open approvals and its children."""
+
+    async def steer(client: Client, found: Run) -> None:
+        _answer_steered(terminal, await client.cancel(found.id, by=user(), reason=reason))
+
+    return asyncio.run(_steered(terminal, run, steer))
+
+
+def resume(terminal: Terminal, run: RunId) -> int:
+    """Queue a run again that needs attention."""
+
+    async def steer(client: Client, found: Run) -> None:
+        _answer_steered(terminal, await client.resume(found.id, by=user()))
+
+    return asyncio.run(_steered(terminal, run, steer))
+
+
+async def _steered(terminal: Terminal, given: str, steer: Any) -> int:
+    from agentflow.cli.lookup import find_run
+    from agentflow.cli.session import opened
+
+    async with opened(terminal) as client:
+        await steer(client, await find_run(client, given))
+    return 0
+
+
+def _answer_steered(terminal: Terminal, run: Run) -> None:
+    terminal.answer({"id": run.id, "status": str(run.status)}, lambda: write(f"{run.id}  {run.status}"))

@@ -1,0 +1,46 @@
+"""The database a command works on, opened and closed around it."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from agentflow.cli.exits import ExitCode, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from agentflow.cli.terminal import Terminal
+    from agentflow.client import Client
+    from agentflow.tasks.catalog import Catalog
+
+SQLITE: Final = "sqlite:///"
+
+
+@asynccontextmanager
+async def opened(
+    terminal: Terminal, *, catalog: Catalog | None = None, may_create: bool = False
+) -> AsyncIterator[Client]:
+    """A client of the command's database. Raises `Refused` where there is none yet, unless the command may make one."""
+    if not may_create and (sentence := missing_database(terminal.database)):
+        raise Refused(sentence, ExitCode.UNUSABLE)
+    from agentflow.client import Client
+    from agentflow.store import open_store
+
+    store = await open_store(terminal.database)
+    try:
+        yield Client(store, catalog)
+    finally:
+        await store.close()
+
+
+def missing_database(url: str) -> str:
+    """For a database file that does not exist: where it would be, and how to get one. Else empty.
+
+    A command that only reads must not leave an empty database behind in whatever folder it was started in.
+    """
+    path = Path(url.removeprefix(SQLITE).partition("?")[0])
+    if not url.startswith(SQLITE) or path.exists():
+        return ""
+    return f"there is no database at {path} yet; `agentflow serve app.py` makes one, --database names another"
