@@ -1,0 +1,59 @@
+"""What every test has: no settings from outside, and in CI no page test that is silently skipped."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+pytest_plugins = ["tests.support.browser"]
+
+# A busy machine is no defect of the code under test; the time limit of the whole test stays.
+settings.register_profile("agentflow", deadline=None)
+settings.register_profile("ci", parent=settings.get_profile("agentflow"), derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "agentflow")
+
+KEPT_PREFIXES = ("AGENTFLOW_TEST_", "AGENTFLOW_CHROMIUM")
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own AGENTFLOW_DATABASE_URL must never become the database of a test."""
+    for name in list(os.environ):
+        if name.startswith("AGENTFLOW_") and not name.startswith(KEPT_PREFIXES):
+            monkeypatch.delenv(name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever asks for Chromium is a browser test, marked so or not, and closes its pages before its servers."""
+    for item in items:
+        if isinstance(item, pytest.Function) and "chromium" in item.fixturenames:
+            item.add_marker(pytest.mark.browser)
+            browsing = [name for name in item.fixturenames if _needs_browser(item, name)]
+            item.fixturenames[:] = [*(name for name in item.fixturenames if name not in browsing), *browsing]
+
+
+def _needs_browser(item: pytest.Function, name: str) -> bool:
+    """What is set up last is torn down first: a page that outlives its server reports errors no person would see."""
+    known = item._fixtureinfo.name2fixturedefs  # pytest has no public way to ask what a fixture depends on
+    needed = known[name][-1].argnames if name in known else ()
+    return name == "browser" or any(_needs_browser(item, other) for other in needed if other != name)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """In CI a skipped browser test fails: a green build means that the pages were looked at."""
+    report = yield
+    is_skip = report.skipped and not hasattr(report, "wasxfail")
+    if is_skip and os.environ.get("CI") and item.get_closest_marker("browser"):
+        reason = call.excinfo.value if call.excinfo else "skipped"
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: browser tests may not be skipped in CI: {reason}"
+    return report
