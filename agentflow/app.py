@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from agentflow.client import Client
@@ -66,7 +67,8 @@ class AgentFlow:
 
     async def __aexit__(self, *exc: object) -> None:
         if self._token is not None:
-            current_starter.reset(self._token)
+            with suppress(ValueError):  # closed by another asyncio task, where it was never set
+                current_starter.reset(self._token)
         if self.worker is not None:
             await self.worker.stop()
         if self._store is not None:

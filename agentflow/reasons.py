@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
 from agentflow.durations import describe
@@ -43,7 +44,7 @@ def why(  # noqa: PLR0911  one sentence for each status
 def _queued(run: Run, workers: Sequence[Worker], now: datetime) -> str:
     if run.available_at is not None and run.available_at > now:
         what = f"attempt {run.attempt} begins" if run.attempt > 1 else "it begins"
-        return f"{what} in {describe(run.available_at - now)}"
+        return f"{what} in {_span(run.available_at - now)}"
     alive = [worker for worker in workers if worker.lease_until > now]
     if not alive:
         return (
@@ -53,8 +54,8 @@ def _queued(run: Run, workers: Sequence[Worker], now: datetime) -> str:
 
 
 def _waiting(wait: Wait, now: datetime) -> str:
-    since = f"for {describe(now - wait.opened_at)}"
-    left = None if wait.due_at is None else describe(max(wait.due_at - now, now - now))
+    since = f"for {_span(now - wait.opened_at)}"
+    left = None if wait.due_at is None else _span(max(wait.due_at - now, now - now))
     match wait.kind:
         case WaitKind.APPROVAL:
             return f"waiting {since} for a person to decide approval {wait.subject} ({wait.key})"
@@ -69,4 +70,10 @@ def _waiting(wait: Wait, now: datetime) -> str:
 
 
 def _ago(instant: datetime | None, now: datetime) -> str:
-    return "at an unknown time" if instant is None else f"{describe(now - instant)} ago"
+    return "at an unknown time" if instant is None else f"{_span(now - instant)} ago"
+
+
+def _span(span: timedelta) -> str:
+    """A span as people say it: to the second, to the minute from an hour on."""
+    unit = timedelta(minutes=1) if span >= timedelta(hours=1) else timedelta(seconds=1)
+    return describe(span - span % unit) if span >= unit else "under a second"

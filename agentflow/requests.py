@@ -109,7 +109,7 @@ class OpenWait:
 class Decide:
     """A person's decision. `id` is chosen by the caller: the same id again is the same decision, not a second one.
 
-    `final` is the canonical text of the corrected data, or None where the data stands as the task proposed it.
+    `final` is the JSON text of the corrected data, or None where the data stands as the task proposed it.
     """
 
     id: str

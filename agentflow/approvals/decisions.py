@@ -1,4 +1,4 @@
-"""What a decision's data comes to: canonical text that fits the schema stored with the request, or a refusal."""
+"""What a decision's data comes to: a text that fits the schema stored with the request, or a refusal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agentflow.approvals.locked import locked_changes
 from agentflow.approvals.schema import validate
 from agentflow.errors import FieldProblem, InvalidDecision
-from agentflow.payloads import canonical
+from agentflow.payloads import json_text
 from agentflow.states import Verdict
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def accepted_text(approval: Approval, verdict: Verdict, data: Any) -> str | None:
-    """The canonical text of `data` for this approval; None for a rejection, which has no data.
+    """The JSON text of `data` for this approval; None for a rejection, which has no data.
 
     Raises `InvalidDecision` naming each field that does not fit, or that was changed though it is read-only.
     """
@@ -27,4 +27,4 @@ def accepted_text(approval: Approval, verdict: Verdict, data: Any) -> str | None
     if problems:
         errors = [FieldProblem(one.pointer, one.found, one.wanted) for one in problems]
         raise InvalidDecision(approval_id=approval.id, errors=errors)
-    return canonical(data)
+    return json_text(data)

@@ -7,7 +7,7 @@ class that the annotation names. Nothing is pickled and no class is imported by 
 
 from __future__ import annotations
 
-from agentflow.payloads.canonical import canonical, digest
+from agentflow.payloads.canonical import canonical, digest, json_text
 from agentflow.payloads.decoding import decode
 from agentflow.payloads.encoding import LIMIT, encode
 from agentflow.payloads.plain import from_json, preview, readable, to_json
@@ -21,6 +21,7 @@ __all__ = [
     "digest",
     "encode",
     "from_json",
+    "json_text",
     "pointer",
     "preview",
     "problems",

@@ -29,6 +29,11 @@ def canonical(value: Any) -> str:
     return text
 
 
+def json_text(value: Any) -> str:
+    """The text of a JSON value in its own order and with its own numbers (1.0 stays 1.0), for storing and showing."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
 def digest(text: str) -> str:
     """`sha256:` and 64 hex digits that stand for a text."""
     return "sha256:" + hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

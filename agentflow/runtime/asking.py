@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from agentflow.approvals import describe, validate
 from agentflow.durations import duration
 from agentflow.errors import DefinitionError, FieldProblem, InvalidDecision
-from agentflow.payloads import canonical
+from agentflow.payloads import json_text
 from agentflow.states import Verdict
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Asked:
     texts: tuple[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.texts = canonical(self.value), canonical(self.schema)
+        self.texts = json_text(self.value), json_text(self.schema)
 
 
 def arguments(asked: Asked, now: datetime, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _default(asked: Asked, default: Any) -> str:
         raise DefinitionError(
             f"wait_for_approval(default=…): {InvalidDecision(approval_id='not opened', errors=errors)}"
         )
-    return canonical(value)
+    return json_text(value)
 
 
 def _timeout(timeout: str | float | timedelta | datetime | None, now: datetime) -> timedelta | None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import TYPE_CHECKING, Any, cast, overload
+import json
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 from agentflow.errors import UnsupportedAwait
 from agentflow.failures import Failure
@@ -18,7 +19,7 @@ from agentflow.states import EntryKind
 from agentflow.tasks.calling import current_caller, durable, is_durable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Coroutine
     from typing import TypeVar
 
     from agentflow.tasks.calling import Caller
@@ -26,28 +27,38 @@ if TYPE_CHECKING:
     A = TypeVar("A")
     B = TypeVar("B")
     C = TypeVar("C")
-    D = TypeVar("D")
     T = TypeVar("T")
 
 
 @overload
-async def gather(first: Awaitable[A], second: Awaitable[B], /) -> tuple[A, B]: ...
+def gather(
+    first: Awaitable[A], second: Awaitable[B], /, *, return_exceptions: Literal[False] = False
+) -> Coroutine[None, None, tuple[A, B]]: ...
 @overload
-async def gather(first: Awaitable[A], second: Awaitable[B], third: Awaitable[C], /) -> tuple[A, B, C]: ...
+def gather(
+    first: Awaitable[A], second: Awaitable[B], third: Awaitable[C], /, *, return_exceptions: Literal[False] = False
+) -> Coroutine[None, None, tuple[A, B, C]]: ...
 @overload
-async def gather(
-    first: Awaitable[A], second: Awaitable[B], third: Awaitable[C], fourth: Awaitable[D], /
-) -> tuple[A, B, C, D]: ...
+def gather(
+    *awaitables: Awaitable[T], return_exceptions: Literal[False] = False
+) -> Coroutine[None, None, tuple[T, ...]]: ...
 @overload
-async def gather(*awaitables: Awaitable[T], return_exceptions: bool = False) -> tuple[T, ...]: ...
+def gather(
+    *awaitables: Awaitable[T], return_exceptions: bool
+) -> Coroutine[None, None, tuple[T | BaseException, ...]]: ...
 @durable
-async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -> Any:
+def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -> Any:
     """The results, in the order given, of awaitables that run side by side.
 
     Inside a run each is a branch with its own order of operations, and the run is parked when all that are left wait.
     The first error withdraws what the other branches wait for, cancels them and is raised; with
     `return_exceptions=True` errors are results. Outside a run it is `asyncio.gather`.
     """
+    return _gather(awaitables, return_exceptions)
+
+
+@durable
+async def _gather(awaitables: tuple[Awaitable[Any], ...], return_exceptions: bool) -> tuple[Any, ...]:
     caller = current_caller.get()
     if caller is None or isinstance(caller, InStep):
         return tuple(await asyncio.gather(*awaitables, return_exceptions=return_exceptions))
@@ -57,7 +68,7 @@ async def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -
         for one in awaitables:
             discard(one)
         error = Failure.from_json(recorded.final.error or "").to_exception()
-        scope.turn.raised(error, key)
+        scope.turn.raised(error, recorded.failed_in)
         raise error
     scope.busy += 1
     try:
@@ -125,9 +136,11 @@ class _Gathering:
         """Stop the other branches and record which error ended them, so that a replay raises the same one."""
         await self._stop(tasks, ())
         self._scope.branch.children.clear()
+        inner = self._turn.key_of(error) or self._key
+        self._turn.raised(error, inner)
         entry = NewEntry(EntryKind.FAILED, self._key, "gather", error=Failure.of(error).to_json())
+        entry.detail = json.dumps({"retry": inner})
         await self._turn.settle(entry, self._key)
-        self._turn.raised(error, self._turn.key_of(error) or self._key)
 
     @staticmethod
     async def _stop(tasks: list[asyncio.Task[Any]], awaitables: tuple[Awaitable[Any], ...]) -> None:

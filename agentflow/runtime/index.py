@@ -26,9 +26,15 @@ class Recorded:
     failures: list[Entry] = field(default_factory=list)
     operation: str | None = None
     asked_again: int = 0
-    may_be_skipped: bool = False
+    is_spent: bool = False
     input_noted: bool = False
     noted: bool = False
+
+    @property
+    def failed_in(self) -> str:
+        """The innermost operation that the recorded failure came from: this one, or one inside it."""
+        detail = None if self.final is None else self.final.detail
+        return self.key if detail is None else str(json.loads(detail).get("retry", self.key))
 
     def forget(self) -> None:
         """The operation is to run again: a task-level retry chose it."""
@@ -100,15 +106,25 @@ class Index:
     def _retry(self, key: str | None, *, within: str | None = None) -> None:
         """A new attempt (of the run, or of the operation `within`): what failed and ended the last one runs again.
 
-        What came after it in its scope was the handling of that failure, and need not come again.
+        What came after it in its scope was the handling of that failure. It belongs to the attempt that is over: its
+        keys are used up, and what the new attempt asks for, even by the same name, is another operation.
         """
         while key is not None and key != within and key in self.by_key:
             failed = self.by_key[key]
             failed.forget()
+            self._reopen_within(key)
             order = self.order[scope_of(key)]
-            for later in order[order.index(failed) + 1 :]:
-                later.may_be_skipped = True
+            after = order.index(failed) + 1
+            for later in order[after:]:
+                later.is_spent = True
+            del order[after:]
             key = enclosing(key)
+
+    def _reopen_within(self, key: str) -> None:
+        """What the failure withdrew (a gate in another branch, a timer) is waited for anew."""
+        for one in self.by_key.values():
+            if one.opened is not None and one.resolved is None and one.key.startswith((f"{key}/", f"{key}[")):
+                one.opened = None
 
 
 def scope_of(key: str) -> str:

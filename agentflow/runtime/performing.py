@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from agentflow.runtime.scope import Scope
 
 SHORT = timedelta(seconds=1)
+_write = json.JSONEncoder(ensure_ascii=False).encode
 _SCALARS = frozenset({int, bool, type(None)})
 _PACKAGE = __file__.rpartition("runtime")[0]
 
@@ -72,7 +73,7 @@ def _replayed(scope: Scope, work: Work, recorded: Recorded) -> Any:
     assert final is not None
     if final.kind is EntryKind.FAILED:
         error = Failure.from_json(final.error or "").to_exception()
-        scope.turn.raised(error, recorded.key)
+        scope.turn.raised(error, recorded.failed_in)
         raise error
     try:
         return decode(final.output or "null", work.result)
@@ -105,7 +106,7 @@ def input_text(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str | None:
             return None
         if all(type(one) in _SCALARS for one in args):
             return json.dumps(args)  # what `preview` would give, at a tenth of the cost
-    return json.dumps(preview({"args": args, "kwargs": kwargs} if kwargs else list(args)), ensure_ascii=False)
+    return _write(preview({"args": args, "kwargs": kwargs} if kwargs else list(args)))
 
 
 class _Performance:
@@ -170,8 +171,10 @@ class _Performance:
         failure = Failure.of(error)
         rebuilt = failure.to_exception()
         rebuilt.__cause__ = error
-        self._turn.raised(rebuilt, self._turn.key_of(error) or self._key)
+        inner = self._turn.key_of(error)
+        self._turn.raised(rebuilt, inner or self._key)
         entry = self._entry(EntryKind.FAILED, attempt)
+        entry.detail = None if inner is None else json.dumps({"retry": inner})
         entry.error = failure.to_json()
         await self._keep(entry)
         raise rebuilt

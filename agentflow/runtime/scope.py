@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Scope:
     """One line of operations in a run."""
 
-    __slots__ = ("_asked", "_counts", "_order", "branch", "busy", "owner", "path", "position", "turn")
+    __slots__ = ("_counts", "_order", "branch", "busy", "owner", "path", "position", "turn")
 
     def __init__(self, turn: Turn, path: str, branch: Branch) -> None:
         self.turn = turn
@@ -33,7 +33,6 @@ class Scope:
         self._counts: dict[str, int] = {}
         # A copy: what this very turn appends is no ground to be covered again.
         self._order = tuple(turn.index.order.get(path, ()))
-        self._asked: set[str] = set()
 
     def enter(self) -> None:
         """The code of this scope runs in the present asyncio task, and in no other."""
@@ -42,7 +41,7 @@ class Scope:
     @property
     def is_replaying(self) -> bool:
         """Whether the code is still on ground it has covered before."""
-        return any(not one.may_be_skipped for one in self._order[self.position :])
+        return self.position < len(self._order)
 
     def ask(self, name: str, operation: str) -> tuple[str, Recorded | None]:
         """The next key of this name and what is recorded of it. Raises `Divergence`, or `Suspend` once it is over."""
@@ -53,42 +52,34 @@ class Scope:
                 f"{name} was called from an asyncio task that agentflow did not start, where the order of operations "
                 "is not the same on every replay; run branches with `gather(...)`, or call it in the task itself"
             )
-        count = self._counts.get(name, 0) + 1
-        self._counts[name] = count
-        key = f"{self.path}/{name}#{count}" if self.path else f"{name}#{count}"
-        known = self.turn.index.by_key.get(key)
+        key, known = self._next(name)
         if known is not None or self.position < len(self._order):
             self._compare(key, operation, known)
         return key, known
 
+    def _next(self, name: str) -> tuple[str, Recorded | None]:
+        """The next key of this name that no earlier attempt has used up, and what is recorded of it."""
+        while True:
+            count = self._counts[name] = self._counts.get(name, 0) + 1
+            key = f"{self.path}/{name}#{count}" if self.path else f"{name}#{count}"
+            known = self.turn.index.by_key.get(key)
+            if known is None or not known.is_spent:
+                return key, known
+
     def _compare(self, key: str, operation: str, known: Recorded | None) -> None:
         """Hold what the code asks for against what is recorded at this point. Raises `Divergence`."""
-        while self.position < len(self._order) and self._order[self.position] is not known:
-            passed = self._order[self.position]
-            if not passed.may_be_skipped or (known is not None and known.may_be_skipped):
-                break
-            self.position += 1
-        if known is not None and known.may_be_skipped and known.key not in self._asked:
-            self._asked.add(key)
-            self._pass(known)
-        elif self.position < len(self._order):
+        if self.position < len(self._order):
             if self._order[self.position] is not known:
                 raise Divergence(recorded=described(self._order[self.position]), asked=f"{operation} {key}")
             self.position += 1
         if known is not None and known.operation is not None and known.operation != operation:
             raise Divergence(recorded=described(known), asked=f"{operation} {key}")
 
-    def _pass(self, known: Recorded) -> None:
-        if self.position < len(self._order) and self._order[self.position] is known:
-            self.position += 1
-
     def leave(self) -> None:
         """The code of this scope has returned. Raises `Divergence` if it passed over something recorded."""
-        for left in self._order[self.position :]:
-            if not left.may_be_skipped and left.key not in self._asked:
-                raise Divergence(
-                    recorded=described(left), asked=f"nothing more{f' in {self.path}' if self.path else ''}"
-                )
+        if self.position < len(self._order):
+            asked = f"nothing more{f' in {self.path}' if self.path else ''}"
+            raise Divergence(recorded=described(self._order[self.position]), asked=asked)
 
 
 def described(recorded: Recorded) -> str:

@@ -23,13 +23,13 @@ from agentflow.errors import (
     InvalidDecision,
     StaleVersion,
 )
-from agentflow.payloads import digest
+from agentflow.payloads import canonical, digest
 from agentflow.records import Decision
 from agentflow.requests import NewEntry
 from agentflow.states import WITHDRAWN, ApprovalStatus, EntryKind, Verdict, WaitKind
 from agentflow.store import rows, tables, waits
 from agentflow.store.rows import table_of
-from agentflow.store.statements import Statement, columns, const
+from agentflow.store.statements import Statement, by_index, columns, const
 
 if TYPE_CHECKING:
     from agentflow.errors import AgentflowError
@@ -54,6 +54,7 @@ RESOLVE = Statement(
 OVERDUE = Statement(
     select(approval)
     .where(approval.c.status == const(ApprovalStatus.PENDING.value), approval.c.deadline_at <= bindparam("now"))
+    .with_hint(*by_index(approval, "ix_agentflow_approval_deadline"))
     .order_by(approval.c.deadline_at)
     .limit(bindparam("limit"))
     .offset(const(0))
@@ -81,7 +82,7 @@ def decide(tx: Transaction, request: Decide) -> Decision | AgentflowError:
         channel=request.channel,
         comment=request.comment,
         final=final,
-        final_digest=None if final is None else digest(final),
+        final_digest=_digest(final),
         decided_at=from_micros(tx.now),
     )
     tx.run(RECORD, _decision_values(tx, receipt, request))
@@ -97,9 +98,14 @@ def get(tx: Transaction, approval_id: str) -> Approval:
     return rows.approval(row)
 
 
+def _digest(final: str | None) -> str | None:
+    """What was approved, whichever way it is written."""
+    return None if final is None else digest(canonical(json.loads(final)))
+
+
 def _content(request: Decide) -> str:
     """What makes two decisions with one id the same decision."""
-    return digest(json.dumps([request.approval_id, request.verdict, request.final, request.comment]))
+    return digest(json.dumps([request.approval_id, request.verdict, _digest(request.final), request.comment]))
 
 
 def _again(tx: Transaction, request: Decide, row: Row) -> Decision:
@@ -214,7 +220,7 @@ def time_out(tx: Transaction, found: Approval) -> None:
         channel=TIMEOUT,
         comment="",
         final=final,
-        final_digest=None if final is None else digest(final),
+        final_digest=_digest(final),
         decided_at=from_micros(tx.now),
     )
     resolve(tx, found, receipt)

@@ -19,7 +19,7 @@ from agentflow.requests import NewEntry
 from agentflow.states import ApprovalStatus, EntryKind, RunStatus, Transition
 from agentflow.store import decisions, journal, rows, runs, tables, waits
 from agentflow.store.rows import table_of
-from agentflow.store.statements import Statement, const, consts
+from agentflow.store.statements import Statement, by_index, const, consts
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -44,6 +44,7 @@ FORGET_LAPSED = Statement(delete(worker).where(worker.c.lease_until < bindparam(
 ABANDONED = Statement(
     select(run)
     .where(run.c.status == const("running"), run.c.worker_id.not_in(select(worker.c.id)))
+    .with_hint(*by_index(run, "ix_agentflow_run_held"))
     .limit(bindparam("limit"))
     .offset(const(0))
 )
@@ -77,6 +78,7 @@ OVERDUE = Statement(
         run.c.deadline_at <= bindparam("now"),
         run.c.status.in_(consts(Transition.OVERRUN.sources)),
     )
+    .with_hint(*by_index(run, "ix_agentflow_run_deadline"))
     .order_by(run.c.deadline_at)
     .limit(bindparam("limit"))
     .offset(const(0))
@@ -92,19 +94,23 @@ OVERRUN = Statement(
     )
 )
 NEXT_RUN = Statement(
-    select(func.min(run.c.available_at)).where(
-        run.c.status.in_(consts({RunStatus.QUEUED, RunStatus.WAITING})), run.c.available_at > bindparam("now")
-    )
+    select(func.min(run.c.available_at))
+    .where(run.c.status.in_(consts({RunStatus.QUEUED, RunStatus.WAITING})), run.c.available_at > bindparam("now"))
+    .with_hint(*by_index(run, "ix_agentflow_run_due"))
 )
 NEXT_DEADLINE = Statement(
-    select(func.min(run.c.deadline_at)).where(
+    select(func.min(run.c.deadline_at))
+    .where(
         run.c.deadline_at.is_not(None),
         run.c.finished_at.is_(None),
         run.c.status.in_(consts(Transition.OVERRUN.sources)),
     )
+    .with_hint(*by_index(run, "ix_agentflow_run_deadline"))
 )
 NEXT_APPROVAL = Statement(
-    select(func.min(approval.c.deadline_at)).where(approval.c.status == const(ApprovalStatus.PENDING.value))
+    select(func.min(approval.c.deadline_at))
+    .where(approval.c.status == const(ApprovalStatus.PENDING.value))
+    .with_hint(*by_index(approval, "ix_agentflow_approval_deadline"))
 )
 
 

@@ -10,6 +10,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import create_engine, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from agentflow.errors import StoreUnusable
@@ -43,8 +44,8 @@ def upgrade_sqlite(path: Path) -> None:
             f"database {path} was written by a newer agentflow ({error}); upgrade this program, "
             "or name another database"
         ) from error
-    except driver.Error as error:
-        raise StoreUnusable(explain(path, error)) from error
+    except DBAPIError as error:
+        raise StoreUnusable(explain(path, error.orig or error)) from error
     finally:
         engine.dispose()
         raw.close()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from agentflow.clock import SystemClock
 from agentflow.errors import StoreUnusable
 from agentflow.store.sqlite import SqliteStore
-from agentflow.store.sqlite_file import connect, driver, explain, path_of, prepare
+from agentflow.store.sqlite_file import LOOK_ONLY, connect, driver, explain, path_of, prepare
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,16 +31,21 @@ async def open_store(url: str, *, clock: Clock | None = None) -> SqliteStore:
 
 def _make_ready(path: Path) -> Any:
     lock = prepare(path)
-    revision = _revision(path)
-    if revision != SCHEMA:
-        # Alembic takes longer to import than all else together, and is needed once in a database's life.
-        import_module("agentflow.store.migrate").upgrade_sqlite(path)
+    try:
+        revision = _revision(path)
+        if revision != SCHEMA:
+            # Alembic takes longer to import than all else together, and is needed once in a database's life.
+            import_module("agentflow.store.migrate").upgrade_sqlite(path)
+    except BaseException:
+        if lock is not None:
+            lock.close()
+        raise
     return lock
 
 
 def _revision(path: Path) -> str | None:
     """The schema's revision, None for a new file. Raises `StoreUnusable` for a damaged or foreign one."""
-    connection = connect(path)
+    connection = connect(path, pragmas=LOOK_ONLY)
     try:
         sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if sound != "ok":
@@ -55,8 +60,12 @@ def _revision(path: Path) -> str | None:
                 )
             return None
         row = connection.execute("SELECT version_num FROM agentflow_schema").fetchone()
-        return None if row is None else str(row[0])
-    except driver.Error as error:
+        if row is None:
+            raise StoreUnusable(
+                f"database {path} is only half made; restore it from a backup, or name another database"
+            )
+        return str(row[0])
+    except (driver.Error, UnicodeDecodeError) as error:  # the second of a damaged name in the first's text
         raise StoreUnusable(explain(path, error)) from error
     finally:
         connection.close()

@@ -9,6 +9,7 @@ from sqlalchemy import inspect
 
 from agentflow import records
 from agentflow.clock import from_micros
+from agentflow.errors import StoreUnusable
 from agentflow.states import ApprovalStatus, EntryKind, RunStatus, WaitKind
 from agentflow.store import tables
 from agentflow.store.statements import columns
@@ -49,7 +50,13 @@ def _converter(record: type[R], row: type[tables.Base], converts: Mapping[str, A
         raise AssertionError(f"{record.__name__} has fields that {row.__name__} does not store: {missing}")
 
     def convert(values: Row) -> R:
-        return record(**{name: values[i] if to is None else to(values[i]) for i, name, to in plan})
+        try:
+            return record(**{name: values[i] if to is None else to(values[i]) for i, name, to in plan})
+        except (ValueError, OverflowError) as error:
+            raise StoreUnusable(
+                f"{record.__name__} {values[0]!r} cannot be read ({error}): a newer agentflow wrote it, "
+                "or the database is damaged"
+            ) from error
 
     return convert
 

@@ -16,7 +16,7 @@ from agentflow.states import OPEN, EntryKind, RunStatus, Transition, WaitKind
 from agentflow.store import journal, rows, tables, waits
 from agentflow.store.base import Claimed
 from agentflow.store.rows import table_of
-from agentflow.store.statements import Statement, const, consts
+from agentflow.store.statements import Statement, by_index, const, consts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -152,7 +152,12 @@ def _claim(tasks: int, queues: int) -> Statement:
     )
     if queues:
         due = due.where(run.c.queue.in_([bindparam(f"queue{n}") for n in range(queues)]))
-    due = due.order_by(run.c.available_at).limit(bindparam("limit")).offset(const(0))
+    due = (
+        due.with_hint(*by_index(run, "ix_agentflow_run_due"))
+        .order_by(run.c.available_at)
+        .limit(bindparam("limit"))
+        .offset(const(0))
+    )
     return Statement(
         update(run)
         .where(run.c.id.in_(due))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from agentflow.clock import to_micros
+from agentflow.errors import StoreUnavailable, StoreUnusable
 from agentflow.store import maintenance
 from agentflow.store.sql import SqlStore
-from agentflow.store.sqlite_file import connect, driver
+from agentflow.store.sqlite_file import connect, driver, explain
 from agentflow.store.sqlite_writer import SqliteTransaction, SqliteWriter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from datetime import datetime, timedelta
     from pathlib import Path
     from sqlite3 import Connection
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from agentflow.clock import Clock
 
 READERS = 4
-LOOK_EVERY = 0.02
-"""Seconds between looks for another process's commits: one pragma, a few microseconds, no disk."""
+LOOK_EVERY, LOOK_OFTEN = 0.02, 0.002
+"""Seconds between looks for another process's commits (one pragma, a few microseconds, no disk), and between them for a
+while after one was seen: whoever decides from outside decides again."""
+OFTEN_FOR = 500
 
 
 class SqliteStore(SqlStore):
@@ -40,6 +43,8 @@ class SqliteStore(SqlStore):
         self._connections: list[Connection] = []
         self._watchers: list[Callable[[str, bool], None]] = []
         self._looking: asyncio.Task[None] | None = None
+        self._is_closed = False
+        self._renewals = 0
 
     @property
     def commits(self) -> int:
@@ -55,36 +60,56 @@ class SqliteStore(SqlStore):
 
     async def read(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
         assert not kwargs, "verbs take their arguments by position"
+        if self._is_closed:
+            raise StoreUnavailable(f"the store on {self.path} is closed")
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, verb, args)
+
+    async def glance(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
+        looking = self._writer.looking()
+        if looking is None:
+            return await self.read(verb, *args, **kwargs)
+        try:
+            return verb(looking, *args)
+        except driver.Error as error:
+            raise StoreUnavailable(explain(self.path, error)) from error
 
     def _read(self, verb: Any, args: tuple[Any, ...]) -> Any:
         """Run in a reader thread: one short snapshot, so that no reader keeps the log from being folded in."""
-        connection = self._reader()
-        connection.execute("BEGIN")
-        try:
-            return verb(SqliteTransaction(connection, to_micros(self._clock.now())), *args)
-        finally:
-            connection.execute("COMMIT")
-
-    def _reader(self) -> Connection:
-        connection: Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = connect(self.path, read_only=True)
-            self._connections.append(connection)
-        return connection
+        with self._connected("reader", read_only=True) as connection:
+            connection.execute("BEGIN")
+            try:
+                return verb(SqliteTransaction(connection, to_micros(self._clock.now())), *args)
+            finally:
+                connection.execute("COMMIT")
 
     def renew(self, worker_id: str, lease_for: timedelta) -> dict[str, int] | None:
         """On the calling thread's own connection; it flushes nothing, since a lease need not outlive the host."""
-        connection: Connection | None = getattr(self._local, "heartbeat", None)
-        if connection is None:
-            connection = self._local.heartbeat = connect(self.path, full=False)
-            self._connections.append(connection)
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with self._connected("heartbeat", full=False) as connection:
+            connection.execute("BEGIN IMMEDIATE")
             tx = SqliteTransaction(connection, to_micros(self._clock.now()))
-            return maintenance.renew(tx, worker_id, lease_for)
-        finally:
+            held = maintenance.renew(tx, worker_id, lease_for)
             connection.execute("COMMIT")
+            self._renewals += 1
+            return held
+
+    @contextmanager
+    def _connected(self, name: str, **options: Any) -> Iterator[Connection]:
+        """This thread's connection of that name; a new one after any failure. Raises `StoreUnavailable`."""
+        connection: Connection | None = getattr(self._local, name, None)
+        try:
+            if connection is None:
+                connection = connect(self.path, **options)
+                setattr(self._local, name, connection)
+                self._connections.append(connection)
+            yield connection
+        except (driver.Error, UnicodeDecodeError, StoreUnusable) as error:
+            if connection is not None:
+                setattr(self._local, name, None)
+                self._connections.remove(connection)
+                with suppress(driver.Error):
+                    connection.close()
+            said = str(error) if isinstance(error, StoreUnusable) else explain(self.path, error)
+            raise StoreUnavailable(said) from error
 
     # -- following along
 
@@ -106,12 +131,14 @@ class SqliteStore(SqlStore):
 
     async def _look(self) -> None:
         """Notice what other connections commit: the writer's `data_version` changes only then."""
-        seen = self._writer.foreign_version()
+        seen, renewals, often = self._writer.foreign_version(), self._renewals, 0
         while True:
-            await asyncio.sleep(LOOK_EVERY)  # noqa: TID251  other programs do not share a test's clock
-            version = self._writer.foreign_version()
+            # Real time, since other programs do not share a test's clock.
+            await asyncio.sleep(LOOK_OFTEN if often else LOOK_EVERY)  # noqa: TID251
+            version, often = self._writer.foreign_version(), max(0, often - 1)
             if version != seen:
-                seen = version
+                often = often if renewals != self._renewals else OFTEN_FOR  # our own heartbeat is nobody's decision
+                seen, renewals = version, self._renewals
                 self._announce({""}, {""})
 
     async def changes(self) -> AsyncIterator[None]:
@@ -126,6 +153,7 @@ class SqliteStore(SqlStore):
             stop()
 
     async def close(self) -> None:
+        self._is_closed = True
         if self._looking is not None:
             self._looking.cancel()
             with suppress(asyncio.CancelledError):

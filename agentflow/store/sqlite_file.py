@@ -26,6 +26,7 @@ except ImportError:  # Windows, where a wheel always carries a current SQLite
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from sqlite3 import Connection
 
 driver: Final = found
@@ -40,6 +41,8 @@ PRAGMAS: Final = (
     "PRAGMA cell_size_check=ON",
     "PRAGMA journal_size_limit=67108864",
 )
+LOOK_ONLY: Final = ("PRAGMA trusted_schema=OFF", "PRAGMA cell_size_check=ON", "PRAGMA query_only=ON")
+"""For a file that may not be ours: not even its journal mode is changed."""
 
 
 def path_of(url: str) -> Path:
@@ -63,7 +66,7 @@ def prepare(path: Path) -> Any:
     """
     if not path.parent.is_dir():
         raise StoreUnusable(f"database {path} cannot be opened: folder {path.parent} does not exist; make it first")
-    kind = _file_system(path)
+    kind = file_system(path.resolve(), _mounts())
     if kind in NETWORK_FILE_SYSTEMS:
         raise StoreUnusable(
             f"database {path} is on a network file system ({kind}), where SQLite loses data; use a local disk"
@@ -94,29 +97,41 @@ def _hold_alone(path: Path) -> Any:
     return lock
 
 
-def _file_system(path: Path) -> str:
-    """The kind of file system the file is on, "" where that cannot be told."""
-    best, kind = "", ""
+def _mounts() -> str:
+    """What is mounted where, a line for each; "" where the system does not say."""
     try:
-        mounts = Path("/proc/mounts").read_text(encoding="utf-8")
+        return Path("/proc/mounts").read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return ""
+
+
+def file_system(path: Path, mounts: str) -> str:
+    """The kind of file system the file is on by these lines of /proc/mounts, "" where they do not tell."""
+    best, kind = "", ""
     for line in mounts.splitlines():
         _, where, found, *_ = line.split(" ")
+        where = re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), where)  # a space is written \040
         inside = where == "/" or str(path) == where or str(path).startswith(where.rstrip("/") + "/")
         if inside and len(where) >= len(best):
             best, kind = where, found
     return kind
 
 
-def connect(path: Path, *, busy_ms: int = BUSY_MS, read_only: bool = False, full: bool = True) -> Connection:
+def connect(
+    path: Path,
+    *,
+    busy_ms: int = BUSY_MS,
+    read_only: bool = False,
+    full: bool = True,
+    pragmas: Sequence[str] = PRAGMAS,
+) -> Connection:
     """A connection with our pragmas, in autocommit mode. Raises `StoreUnusable` with what to do."""
     connection: Connection | None = None
     try:
         connection = driver.connect(
             str(path), isolation_level=None, check_same_thread=False, cached_statements=256, timeout=busy_ms / 1000
         )
-        for pragma in PRAGMAS:
+        for pragma in pragmas:
             connection.execute(pragma)
         if not full:
             connection.execute("PRAGMA synchronous=NORMAL")

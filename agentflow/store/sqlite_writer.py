@@ -93,12 +93,16 @@ class SqliteWriter:
         self._scheduled = False
         self._thread: ThreadPoolExecutor | None = None
         self._handed_over: asyncio.Task[None] | None = None
+        self._is_closed = False
         self.commits = 0
 
     def submit(self, verb: Callable[..., Any], args: tuple[Any, ...]) -> asyncio.Future[Any]:
         """The verb's result, once it is committed."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Any] = loop.create_future()
+        if self._is_closed:
+            future.set_exception(StoreUnavailable(f"the store on {self._path} is closed; nothing was stored"))
+            return future
         self._waiting.append(Call(verb, args, future))
         if not self._scheduled:
             self._scheduled = True
@@ -240,11 +244,20 @@ class SqliteWriter:
             with suppress(driver.Error):
                 connection.close()
 
+    def looking(self) -> SqliteTransaction | None:
+        """The connection to look something up with, outside a transaction; None while it is not to be had."""
+        if self._handed_over is not None or self._connection is None:
+            return None
+        return SqliteTransaction(self._connection, to_micros(self._clock.now()))
+
     def foreign_version(self) -> int:
         """A number that changes when anything but this writer commits; 0 while a thread has the connection."""
         if self._handed_over is not None or self._connection is None:
             return 0
-        return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        try:
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+        except driver.Error:
+            return 0
 
     async def close(self) -> None:
         """Commit what is queued, fold the log into the file and let go of it."""
@@ -254,4 +267,5 @@ class SqliteWriter:
                 await self._handed_over
         if self._thread is not None:
             self._thread.shutdown(wait=True)
+        self._is_closed = True
         self._close()

@@ -59,11 +59,11 @@ class Step(Generic[P, R]):
         self._result: Any = _UNKNOWN
         update_wrapper(cast("Any", self), function)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[None, None, R]:
         caller = current_caller.get()
         if caller is None:
             return self.run(*args, **kwargs)
-        return cast("Coroutine[Any, Any, R]", caller.step(self, args, kwargs))
+        return cast("Coroutine[None, None, R]", caller.step(self, args, kwargs))
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """A step that is a method is called with its object, as any method."""
@@ -117,7 +117,7 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     instead of being made again. `name` is what the journal calls it. Raises `DefinitionError`.
     """
     if function is not None:
-        return Step(function)
+        return Step(function, **options)
     return lambda inner: Step(inner, **options)
 
 

@@ -65,11 +65,11 @@ class Task(Generic[P, R]):
 
     # -- running here
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[None, None, R]:
         caller = current_caller.get()
         if caller is None:
             return self.function(*args, **kwargs)
-        return cast("Coroutine[Any, Any, R]", caller.task(self, args, kwargs))
+        return cast("Coroutine[None, None, R]", caller.task(self, args, kwargs))
 
     def __get__(self, instance: object, owner: type | None = None) -> Any:
         """A task that is a method belongs to its object: give the worker `thing.method`, not the class's."""
@@ -203,7 +203,7 @@ def task(function: Any = None, /, **options: Any) -> Any:
     `SourceUnavailable` where the source cannot be read.
     """
     if function is not None:
-        return Task(function)
+        return Task(function, **options)
     return lambda inner: Task(inner, **options)
 
 

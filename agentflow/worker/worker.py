@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from agentflow.clock import SystemClock
 from agentflow.errors import StoreError
 from agentflow.requests import ClaimRuns, HandedBack
+from agentflow.runtime import gathering, operations  # noqa: F401  they say what asyncio's calls do in a task
 from agentflow.runtime.callers import InRun
 from agentflow.runtime.turn import Turn
 from agentflow.settings import WorkerSettings
