@@ -1,0 +1,147 @@
+"""Errors as answers: a page for a person, a problem document (RFC 9457) for a program; never a stack, SQL or a path."""
+
+import logging
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final
+
+from litestar import Response
+from litestar.exceptions import HTTPException
+
+from agentflow.errors import (
+    AgentflowError,
+    AlreadyDecided,
+    ApprovalExpired,
+    Conflict,
+    FieldProblem,
+    IllegalTransition,
+    InvalidDecision,
+    InvalidDuration,
+    InvalidInput,
+    InvalidSetting,
+    NotAuthentic,
+    NotFound,
+    PayloadError,
+    PayloadTooLarge,
+    StaleVersion,
+    StoreUnavailable,
+)
+from approvals_ui.views import Asked, bare_page
+
+log = logging.getLogger("approvals_ui")
+
+STATUS_OF: Final[dict[type[AgentflowError], int]] = {
+    ApprovalExpired: 410,
+    StaleVersion: 412,
+    Conflict: 409,
+    IllegalTransition: 409,
+    InvalidDecision: 422,
+    InvalidDuration: 422,
+    InvalidInput: 422,
+    InvalidSetting: 400,  # a cursor that no listing gave
+    NotAuthentic: 401,
+    NotFound: 404,
+    PayloadTooLarge: 413,
+    PayloadError: 422,
+    StoreUnavailable: 503,
+}
+TEXTS: Final = {
+    400: "The request cannot be read. Nothing was changed.",
+    403: "This is not allowed. Nothing was changed.",
+    404: "There is nothing under this address.",
+    405: "This address does not take that method. Nothing was changed.",
+    413: "The request is larger than this address takes. Nothing was changed.",
+    415: "This address does not take that content type. Nothing was changed.",
+    500: "Something went wrong in the inbox itself. Nothing more is known to have been changed.",
+    503: "The database did not take this just now. Nothing was changed; try again in a moment.",
+}
+PROBLEM_JSON: Final = "application/problem+json"
+
+
+class Refused(HTTPException):
+    """An answer of ours whose text is fit for whoever asked; nothing was changed."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(detail=text, status_code=status)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemDocument:
+    """What a program is told: `type` names the kind of problem for good, `errors` the fields it is about."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: Sequence[FieldProblem] = ()
+    facts: dict[str, str] = field(default_factory=dict)
+
+
+def describe(error: Exception) -> ProblemDocument:
+    """What may be said about an error. Unknown ones are logged under an id, and only the id is told."""
+    if isinstance(error, AgentflowError):
+        status = next((status for kind, status in STATUS_OF.items() if isinstance(error, kind)), None)
+        if status is not None:
+            return _of_ours(error, status)
+    if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+        status = error.status_code
+        text = error.detail if isinstance(error, Refused) else TEXTS.get(status, TEXTS[400])
+        return ProblemDocument(
+            type=_kind(HTTPStatus(status).phrase), title=HTTPStatus(status).phrase, status=status, detail=text
+        )
+    reference = secrets.token_hex(4)
+    log.error("unexpected error %s", reference, exc_info=error)
+    detail = f"{TEXTS[500]} The log has the details under {reference}."
+    return ProblemDocument(type=_kind("internal error"), title="Internal error", status=500, detail=detail)
+
+
+def as_json(document: ProblemDocument) -> Response[dict[str, Any]]:
+    """The problem for a program."""
+    body: dict[str, Any] = {
+        "type": document.type,
+        "title": document.title,
+        "status": document.status,
+        "detail": document.detail,
+        **document.facts,
+    }
+    if document.errors:
+        body["errors"] = [{"field": one.field, "found": one.found, "wanted": one.wanted} for one in document.errors]
+    return Response(body, status_code=document.status, media_type=PROBLEM_JSON, headers=_headers(document.status))
+
+
+def answer(request: Asked, error: Exception) -> Response[Any]:
+    """Whatever an endpoint raised, as a page or a problem document. It asks the store for nothing."""
+    document = describe(error)
+    if not _wants_page(request):
+        return as_json(document)
+    response = bare_page(request, request.app.state.desk, "error.html", status=document.status, problem=document)
+    response.headers.update(_headers(document.status))
+    return response
+
+
+def _of_ours(error: AgentflowError, status: int) -> ProblemDocument:
+    errors = error.errors if isinstance(error, InvalidInput | InvalidDecision) else ()
+    facts = {}
+    if isinstance(error, AlreadyDecided):
+        facts = {"outcome": error.outcome, "decided_by": error.decided_by}
+    title = re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).capitalize()
+    detail = TEXTS[503] if isinstance(error, StoreUnavailable) else str(error)
+    return ProblemDocument(type=_kind(title), title=title, status=status, detail=detail, errors=errors, facts=facts)
+
+
+def _kind(title: str) -> str:
+    return f"urn:agentflow:problem:{title.lower().replace(' ', '-')}"
+
+
+def _headers(status: int) -> dict[str, str]:
+    return {"retry-after": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+
+
+def _wants_page(request: Asked) -> bool:
+    """Whether a person's browser asked: the API, the hooks and programs that accept no HTML get JSON."""
+    if request.url.path.startswith(("/api/", "/hooks/", "/health", "/ready", "/events", "/static/")):
+        return False
+    return "text/html" in request.headers.get("accept", "")

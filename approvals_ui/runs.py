@@ -1,0 +1,121 @@
+"""The run pages: what runs there are, what one of them did, and steering it."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+from litestar.response import Redirect
+
+from agentflow.client import Client
+from agentflow.records import Approval
+from agentflow.states import OPEN, RunStatus
+from approvals_ui.desk import Desk
+from approvals_ui.forms import submission_of
+from approvals_ui.timeline import failure_of, rows_of
+from approvals_ui.views import Asked, fragment, page
+
+PAGE_SIZE: Final = 50
+JOURNAL_PAGE: Final = 500
+LOG_LINES: Final = 2000
+MOST_APPROVALS: Final = 500
+
+
+class RunPages(Controller):
+    """`/runs` and below."""
+
+    path = "/runs"
+    include_in_schema = False
+
+    @get()
+    async def listing(
+        self,
+        request: Asked,
+        desk: NamedDependency[Desk],
+        status: FromQuery[list[RunStatus] | None] = None,
+        q: FromQuery[str] = "",
+        cursor: FromQuery[str | None] = None,
+    ) -> Response[str]:
+        """Runs, newest first."""
+        found = await desk.client.runs(statuses=status or (), search=q.strip() or None, cursor=cursor, limit=PAGE_SIZE)
+        shown: dict[str, Any] = {
+            "runs": found,
+            "chosen": status or [],
+            "q": q,
+            "cursor": cursor,
+            "statuses": list(RunStatus),
+        }
+        if request.query_params.get("fragment"):
+            return fragment(desk, "run_rows.html", counts=await desk.client.counts(), **shown)
+        return await page(request, desk, "runs.html", **shown)
+
+    @get("/{run_id:str}")
+    async def one(
+        self,
+        request: Asked,
+        desk: NamedDependency[Desk],
+        run_id: FromPath[str],
+        tab: FromQuery[str] = "timeline",
+        after: FromQuery[int] = 0,
+    ) -> Response[str]:
+        """One run: why it is where it is, its input and output, its timeline or its log."""
+        shown = await _shown(desk.client, run_id, tab=tab, after=after)
+        if request.query_params.get("fragment"):
+            return fragment(desk, "run_body.html", **shown)
+        return await page(request, desk, "run.html", **shown)
+
+    @get(["/{run_id:str}/cancel", "/{run_id:str}/resume"])
+    async def confirm(self, request: Asked, desk: NamedDependency[Desk], run_id: FromPath[str]) -> Response[str]:
+        """What steering the run would do, with the button that does it."""
+        verb = request.url.path.rpartition("/")[2]
+        run = await desk.client.run(run_id)
+        children = await desk.client.runs(parent_id=run_id, statuses=tuple(OPEN))
+        pending = await desk.client.approvals(run_id=run_id)
+        return await page(
+            request, desk, "run_confirm.html", run=run, verb=verb, children=children.items, pending=pending.items
+        )
+
+    @post("/{run_id:str}/cancel")
+    async def cancel(self, request: Asked, desk: NamedDependency[Desk], run_id: FromPath[str]) -> Redirect:
+        """Cancel the run with its approvals and children."""
+        reason = (await submission_of(request)).get("reason", [""])[0].strip()
+        await desk.client.cancel(run_id, by=desk.reviewer, reason=reason)
+        return Redirect(f"/runs/{run_id}", status_code=303)
+
+    @post("/{run_id:str}/resume")
+    async def resume(self, desk: NamedDependency[Desk], run_id: FromPath[str]) -> Redirect:
+        """Queue the run again after it needed attention."""
+        await desk.client.resume(run_id, by=desk.reviewer)
+        return Redirect(f"/runs/{run_id}", status_code=303)
+
+
+async def _shown(client: Client, run_id: str, *, tab: str, after: int) -> dict[str, Any]:
+    run = await client.run(run_id)
+    approvals = await client.approvals(run_id=run_id, pending=None, limit=MOST_APPROVALS)
+    shown: dict[str, Any] = {
+        "run": run,
+        "why": await client.why(run_id),
+        "failure": failure_of(run.error),
+        "approvals": approvals.items,
+        "children": await client.runs(parent_id=run_id, limit=PAGE_SIZE),
+        "tab": "logs" if tab == "logs" else "timeline",
+        "after": after,
+        "rows": (),
+        "next_after": None,
+        "logs": (),
+        "may_cancel": run.status in OPEN,
+        "may_resume": run.status is RunStatus.NEEDS_ATTENTION,
+    }
+    if shown["tab"] == "logs":
+        lines = await client.logs(run_id)
+        return shown | {"logs": lines[-LOG_LINES:], "logs_cut": len(lines) > LOG_LINES}
+    entries = await client.journal(run_id, after=after, limit=JOURNAL_PAGE)
+    shown["rows"] = rows_of(entries, _by_key(approvals.items))
+    shown["next_after"] = entries[-1].seq if len(entries) == JOURNAL_PAGE else None
+    return shown
+
+
+def _by_key(approvals: Any) -> Mapping[str, Approval]:
+    """The latest approval under each key: an earlier one was replaced."""
+    return {approval.key: approval for approval in sorted(approvals, key=lambda one: one.created_at)}

@@ -1,0 +1,94 @@
+"""Pages from templates: the one place where Jinja, the session cookie and the navigation's counts meet."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from litestar import MediaType, Request, Response
+from litestar.datastructures import Cookie
+
+from agentflow.approvals.pointers import humanise
+from agentflow.records import Counts
+from agentflow.states import ApprovalStatus
+from approvals_ui import text
+from approvals_ui.desk import Desk
+from approvals_ui.markdown import render
+from approvals_ui.sessions import COOKIE, FIELD, form_token, is_session, new_session
+
+Asked = Request[Any, Any, Any]
+
+APPROVAL_LABELS: Final = {ApprovalStatus.CANCELLED: "Withdrawn", ApprovalStatus.SUPERSEDED: "Replaced"}
+
+
+def _label(word: str) -> str:
+    """A status or another stored word, for people."""
+    if isinstance(word, ApprovalStatus) and word in APPROVAL_LABELS:
+        return APPROVAL_LABELS[word]
+    return word.replace("_", " ").capitalize()
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("approvals_ui", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "detail": text.detail,
+        "humanise": humanise,
+        "iso": text.iso,
+        "label": _label,
+        "local": text.local,
+        "markdown": render,
+        "percent": text.percent,
+        "plain": text.plain,
+        "pretty": text.pretty,
+        "pretty_json": text.pretty_json,
+        "relative": text.relative,
+        "short": text.short,
+        "sides": text.sides,
+        "show": text.show,
+        "span": text.span,
+    }
+    environment.tests |= {"large": text.is_large, "suspicious": text.suspicious}
+    return environment
+
+
+ENVIRONMENT: Final = _environment()
+
+
+def fragment(desk: Desk, template: str, *, status: int = 200, **context: Any) -> Response[str]:
+    """A part of a page, for a script that puts it where the old one was."""
+    html = ENVIRONMENT.get_template(template).render(
+        now=desk.client.now(), reviewer=desk.reviewer, dev=desk.dev, **context
+    )
+    return Response(html, status_code=status, media_type=MediaType.HTML)
+
+
+async def page(request: Asked, desk: Desk, template: str, *, status: int = 200, **context: Any) -> Response[str]:
+    """A whole page, with a session for the forms in it and the counts beside its navigation."""
+    around = {"counts": await desk.client.counts(), "head": await desk.client.head()}
+    return bare_page(request, desk, template, status=status, **(around | context))
+
+
+def bare_page(request: Asked, desk: Desk, template: str, *, status: int = 200, **context: Any) -> Response[str]:
+    """The same without asking the store for anything."""
+    session = request.cookies.get(COOKIE)
+    cookies = []
+    if session is None or not is_session(desk.secret, session):
+        session = new_session(desk.secret)
+        secure = request.url.scheme == "https"
+        cookies = [Cookie(key=COOKIE, value=session, path="/", httponly=True, samesite="lax", secure=secure)]
+    html = ENVIRONMENT.get_template(template).render(
+        now=desk.client.now(),
+        reviewer=desk.reviewer,
+        dev=desk.dev,
+        csrf_field=FIELD,
+        csrf_token=form_token(desk.secret, session),
+        path=request.url.path,
+        **({"counts": Counts(), "head": None} | context),
+    )
+    return Response(html, status_code=status, media_type=MediaType.HTML, cookies=cookies)
