@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from agentflow.approvals.decimals import is_decimal
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -79,6 +81,7 @@ _CHECKS: Final[dict[str, Callable[[str], bool]]] = {
     "uri": _uri,
     "ipv4": lambda text: bool(str(ipaddress.IPv4Address(text))),
     "ipv6": lambda text: bool(str(ipaddress.IPv6Address(text))),
+    "decimal": is_decimal,
 }
 
 EXAMPLES: Final[dict[str, str]] = {
@@ -91,5 +94,6 @@ EXAMPLES: Final[dict[str, str]] = {
     "uri": "a URL such as https://example.org/a",
     "ipv4": "an IPv4 address such as 192.0.2.1",
     "ipv6": "an IPv6 address such as 2001:db8::1",
+    "decimal": "a number such as 1200.00, without separators",
 }
 """What to tell a person each checked format wants."""

@@ -13,6 +13,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUndefinedAnnot
 from pydantic.json_schema import GenerateJsonSchema, PydanticJsonSchemaWarning
 from pydantic_core import PydanticSerializationError
 
+from agentflow.approvals.decimals import DECIMAL_BOUNDS
 from agentflow.approvals.digest import schema_digest
 from agentflow.approvals.inference import infer
 from agentflow.approvals.locked import locked_changes
@@ -104,6 +105,12 @@ class _Generator(GenerateJsonSchema):
         if field["type"] == "typed-dict-field" or any(word in field for word in ("serialization_exclude_if",)):
             return super().field_is_required(field, total)
         return True
+
+    def decimal_schema(self, schema: Any) -> Schema:
+        """A decimal is written as text, which JSON Schema's own bounds say nothing of; `x-decimal` carries them."""
+        bounds = {word: str(schema[word]) for word in DECIMAL_BOUNDS if schema.get(word) is not None}
+        finite = {} if schema.get("allow_inf_nan") else {"format": "decimal"}
+        return {"type": "string", **finite, **({"x-decimal": bounds} if bounds else {})}
 
     def computed_field_schema(self, schema: Any) -> Schema:
         return {**super().computed_field_schema(schema), "x-computed": True}

@@ -39,6 +39,9 @@ def quote(value: Json) -> str:
 
 def wanted_by(error: ValidationError) -> str:
     """What the failed keyword wants."""
+    described = error.schema.get("description") if isinstance(error.schema, dict) else None
+    if error.validator == "pattern" and isinstance(described, str) and described.strip():
+        return f"as described: {_cut(described)}"  # people do not read expressions
     word = _WORDS.get(str(error.validator))
     return word(error.validator_value) if word else f"allowed by the schema's “{error.validator}”"
 
@@ -73,6 +76,7 @@ _WORDS: Final[dict[str, Callable[[Any], str]]] = {
     "maximum": lambda bound: f"at most {bound}",
     "exclusiveMinimum": lambda bound: f"more than {bound}",
     "exclusiveMaximum": lambda bound: f"less than {bound}",
+    "x-decimal": str,
     "multipleOf": lambda factor: f"a multiple of {factor}",
     "minLength": lambda length: f"at least {_count(length, 'character')} long",
     "maxLength": lambda length: f"at most {_count(length, 'character')} long",

@@ -17,6 +17,7 @@ from jsonschema.validators import extend
 from referencing import Registry
 from referencing.exceptions import Unresolvable
 
+from agentflow.approvals.decimals import broken_bounds, is_decimal
 from agentflow.approvals.formats import EXAMPLES, fits_format
 from agentflow.approvals.pointers import Json, Schema, child
 from agentflow.approvals.sentences import quote, wanted_by
@@ -99,8 +100,15 @@ def _required(_: Any, names: list[str], value: Json, schema: Schema) -> Iterator
             yield ValidationError(f"{name} is missing", path=[name])
 
 
+def _decimal(_: Any, bounds: dict[str, str], value: Json, __: Schema) -> Iterator[ValidationError]:
+    """The bounds of a decimal, which JSON Schema knows for its own numbers only."""
+    if isinstance(value, str) and is_decimal(value):
+        for broken in broken_bounds(value, bounds):
+            yield ValidationError(broken, validator="x-decimal", validator_value=broken)
+
+
 _Validator: Any = extend(  # type: ignore[no-untyped-call]  # its stub gives no types
-    Draft202012Validator, {"multipleOf": _multiple_of, "required": _required}
+    Draft202012Validator, {"multipleOf": _multiple_of, "required": _required, "x-decimal": _decimal}
 )
 
 
