@@ -83,6 +83,8 @@ async def _start_pages(
 ) -> Awaitable[None]:
     from agentflow.cli.pages import Pages
 
+    for webhook in agentflow.catalog.webhooks.values():
+        webhook.require_secrets()  # else its first request would be the first to say that one is missing
     pages = Pages(agentflow.client, listener, hosts=parts.hosts)
     await pages.start()
     started.push_async_callback(pages.stop)

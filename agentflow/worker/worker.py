@@ -161,8 +161,8 @@ class Worker:
             try:
                 await self._fill()
                 due_at = await self._store.next_due_at() if not self._ready.is_set() else None
-            except StoreError as error:
-                logger.warning("runs could not be taken (%s); trying again", error)
+            except Exception as error:  # noqa: BLE001  a worker that ends silently is worse than one that repeats itself
+                _complain("runs could not be taken", error)
                 await self._clock.sleep(PAUSE)
                 continue
             await self._rest(None if due_at is None else due_at - self._store.now())
@@ -194,7 +194,8 @@ class Worker:
 
     async def _fall_due(self, span: timedelta) -> None:
         await self._clock.sleep(span)
-        await self._store.expire(limit=SWEEP_LIMIT)
+        with suppress(StoreError):  # tried again by the next look, which finds it overdue still
+            await self._store.expire(limit=SWEEP_LIMIT)
 
     # -- turns
 
@@ -267,8 +268,10 @@ class Worker:
     async def _maintain(self) -> None:
         while True:
             await self._clock.sleep(self._settings.lease_for / 3)
-            with suppress(StoreError):
+            try:
                 await self._maintain_once()
+            except Exception as error:  # noqa: BLE001  as above
+                _complain("lost runs could not be looked for", error)
 
     async def _maintain_once(self) -> None:
         while True:
@@ -276,6 +279,11 @@ class Worker:
             expired = await self._store.expire(limit=SWEEP_LIMIT)
             if max(recovered, expired) < SWEEP_LIMIT:
                 return
+
+
+def _complain(what: str, error: Exception) -> None:
+    """Say that a database is away in a line, and anything else with its traceback: that is a defect."""
+    logger.warning("%s (%s); trying again", what, error, exc_info=not isinstance(error, StoreError))
 
 
 def _on(loop: asyncio.AbstractEventLoop, call: Any, *args: Any) -> None:
