@@ -9,6 +9,7 @@ from agentflow.durations import duration
 from agentflow.errors import DefinitionError, Fatal
 
 Errors = tuple[type[Exception], ...]
+LONGEST = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, init=False)
@@ -23,7 +24,7 @@ class Retry:
     max_attempts: int = 3
     factor: float = 2.0
     min_delay: timedelta = timedelta(seconds=1)
-    max_delay: timedelta = timedelta(minutes=5)
+    max_delay: timedelta = LONGEST
     jitter: float = 0.0
     retry_on: Errors = field(default=(Exception,))
     give_up_on: Errors = field(default=())
@@ -34,19 +35,20 @@ class Retry:
         max_attempts: int = 3,
         factor: float = 2.0,
         min_delay: str | float | timedelta = "1s",
-        max_delay: str | float | timedelta = "5m",
+        max_delay: str | float | timedelta | None = None,
         jitter: float = 0.0,
         retry_on: type[Exception] | Errors = (Exception,),
         give_up_on: type[Exception] | Errors = (),
     ) -> None:
-        """Spans are texts such as `"1s"` and `"5m"`, seconds, or `timedelta`."""
+        """Spans are texts such as `"1s"` and `"5m"`, seconds, or `timedelta`; `max_delay` is 5 minutes unless given."""
         if isinstance(max_attempts, bool) or not isinstance(max_attempts, int) or max_attempts < 1:
             raise DefinitionError(f"Retry(max_attempts={max_attempts!r}): wanted a whole number of tries, 1 or more")
         if not 1.0 <= factor <= 1000.0:  # noqa: PLR2004  a longer growth than this is a mistyped number
             raise DefinitionError(f"Retry(factor={factor!r}): wanted a growth from 1 to 1000")
         if not 0.0 <= jitter <= 1.0:
             raise DefinitionError(f"Retry(jitter={jitter!r}): wanted a share from 0 to 1")
-        least, most = duration(min_delay), duration(max_delay)
+        least = duration(min_delay)
+        most = max(least, LONGEST) if max_delay is None else duration(max_delay)
         if most < least:
             raise DefinitionError(
                 f"Retry(min_delay={min_delay!r}, max_delay={max_delay!r}): the least exceeds the most"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence  # noqa: TC003  read when an Approval is stored as a helper's result
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from agentflow.approvals import approval_digest, changes, describe, settable
+from agentflow.approvals import Change, approval_digest, changes, schema_of, settable
 from agentflow.errors import (
     ApprovalSchemaMismatch,
     ApprovalTimedOut,
@@ -27,14 +28,14 @@ from agentflow.tasks.calling import current_caller, durable
 from agentflow.tasks.step import operation_name
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime, timedelta
 
-    from agentflow.approvals import Change
     from agentflow.records import Entry
     from agentflow.runtime.scope import Scope
 
 T = TypeVar("T")
+PLAIN = frozenset({type(None), bool, int, float, str, list, dict})
 MOST_CHANGES = 3
 """How often a gate may be asked anew because its data changed before the run needs attention instead."""
 
@@ -90,16 +91,15 @@ async def wait_for_approval(
     within that. `title` and `summary` are lines of text, `body` is Markdown, `reason` says why a person is asked.
     `timeout` counts by the store's clock from the moment the run waits; without an answer by then `on_timeout`
     decides: `reject`, `raise` (`ApprovalTimedOut`), `default` (goes on with `default`), or `approve`, which needs
-    `allow_auto_approve=True`. `field_confidence` and `evidence` are keyed by JSON Pointer. Raises `DefinitionError` or
-    `NotRecordable` for arguments that cannot be used; nobody was asked then.
+    `allow_auto_approve=True`. `field_confidence` and `evidence` are keyed by JSON Pointer. Raises `DefinitionError`,
+    or `NotRecordable` for the data; nobody was asked then.
     """
     caller = current_caller.get()
     if isinstance(caller, InStep):
         refuse_in_step(caller, "wait_for_approval was called")
     if not isinstance(caller, InRun):
         raise UnsupportedAwait("wait_for_approval outside a run: there is nothing that could wait; trigger the task")
-    described = describe(data)
-    asked = Asked(data, described.value, described.schema, key=operation_name(key))
+    asked = Asked.about(data, key=operation_name(key))
     texts = {"title": title, "summary": summary, "body": body, "reason": reason, "tags": tags, "allow": allow}
     weight = {"risk": risk, "priority": priority, "confidence": confidence, "field_confidence": field_confidence}
     limits = {"timeout": timeout, "on_timeout": on_timeout, "default": default, "auto": allow_auto_approve}
@@ -174,11 +174,22 @@ def _result(asked: Asked, resolved: Entry, on_timeout: str) -> Approval[Any]:
 
 def _typed(asked: Asked, final: Any, approval_id: str) -> Any:
     """The final data as what the task asked with: the same class, validated by it."""
-    if isinstance(asked.data, dict | list | str | int | float | bool | None):
-        return final
     try:
-        return from_json(settable(asked.schema, final), type(asked.data))
+        return _like(asked.data, final)
     except UndecodablePayload as error:
         raise ApprovalSchemaMismatch(
             f"what was approved in {approval_id} is no {type(asked.data).__qualname__} any more: {error}"
         ) from error
+
+
+def _like(asked: Any, final: Any) -> Any:
+    """The final JSON in the types of what was asked about, also inside plain lists and objects."""
+    match asked, final:
+        case dict(), dict():
+            return {name: _like(asked[name], value) if name in asked else value for name, value in final.items()}
+        case [first, *rest], list() if type(asked) is list and all(type(one) is type(first) for one in rest):
+            return [_like(first, value) for value in final]
+        case _ if type(asked) in PLAIN:
+            return final
+        case _:
+            return from_json(settable(schema_of(type(asked)), final), type(asked))

@@ -40,6 +40,12 @@ class Asked:
     key: str
     texts: tuple[str, str] = field(init=False)
 
+    @classmethod
+    def about(cls, data: Any, *, key: str) -> Asked:
+        """What is asked about this data. Raises `NotRecordable`."""
+        described = describe(data)
+        return cls(data, described.value, described.schema, key)
+
     def __post_init__(self) -> None:
         self.texts = json_text(self.value), json_text(self.schema)
 

@@ -63,10 +63,13 @@ async def _gather(awaitables: tuple[Awaitable[Any], ...], return_exceptions: boo
     if caller is None or isinstance(caller, InStep):
         return tuple(await asyncio.gather(*awaitables, return_exceptions=return_exceptions))
     scope = cast("InRun", caller).scope
-    key, recorded = scope.ask("gather", "gather")
+    try:
+        key, recorded = scope.ask("gather", "gather")
+    except BaseException:
+        discard(awaitables)
+        raise
     if recorded is not None and recorded.final is not None:
-        for one in awaitables:
-            discard(one)
+        discard(awaitables)
         error = Failure.from_json(recorded.final.error or "").to_exception()
         scope.turn.raised(error, recorded.failed_in)
         raise error
@@ -151,8 +154,7 @@ class _Gathering:
         for task in tasks:
             if not task.cancelled():
                 task.exception()
-        for one in awaitables:
-            discard(one)
+        discard(awaitables)
 
 
 async def _as_operation(caller: InRun, one: Awaitable[Any]) -> Any:
@@ -166,10 +168,11 @@ async def _as_operation(caller: InRun, one: Awaitable[Any]) -> Any:
     return await caller.awaited(name, one)
 
 
-def discard(one: Awaitable[Any]) -> None:
-    """Close a coroutine that is not going to run, so that nobody is warned about it."""
-    if inspect.iscoroutine(one):
-        one.close()
+def discard(awaitables: tuple[Awaitable[Any], ...]) -> None:
+    """Close the coroutines that are not going to run, so that nobody is warned about them."""
+    for one in awaitables:
+        if inspect.iscoroutine(one):
+            one.close()
 
 
 replace(asyncio.gather, gather)

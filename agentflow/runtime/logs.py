@@ -25,6 +25,7 @@ class LogBuffer:
     def __init__(self, turn: Turn) -> None:
         self._turn = turn
         self._lines: list[NewLogLine] = []
+        self._begun: dict[str | None, str] = {}
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
         self._writing: set[asyncio.Task[None]] = set()
@@ -47,6 +48,19 @@ class LogBuffer:
             self._scheduled = True
             self._loop.call_soon_threadsafe(self.flush)
 
+    def print(self, text: str, key: str | None) -> None:
+        """Keep what is printed once its line is complete: `print` writes each of its arguments by itself."""
+        *lines, self._begun[key] = (self._begun.get(key, "") + text).split("\n")
+        for line in lines:
+            if line.strip():
+                self.add("PRINT", "print", line, key)
+
+    def _end_lines(self) -> None:
+        begun, self._begun = self._begun, {}
+        for key, text in begun.items():
+            if text.strip():
+                self.add("PRINT", "print", text, key)
+
     def flush(self) -> None:
         """Hand what has gathered to the store."""
         self._scheduled = False
@@ -58,6 +72,7 @@ class LogBuffer:
 
     async def drain(self) -> None:
         """Return when every line has been handed over and kept."""
+        self._end_lines()
         self.flush()
         if self._writing:
             await asyncio.wait(set(self._writing))
@@ -112,8 +127,7 @@ class RunPrints:
         if caller is not None and caller.turn.task.log_prints:
             if caller.is_replaying:
                 return len(text)
-            if text.strip():
-                caller.turn.logs.add("PRINT", "print", text.rstrip("\n"), caller.key)
+            caller.turn.logs.print(text, caller.key)
         return self._out.write(text)
 
     def __getattr__(self, name: str) -> Any:

@@ -7,7 +7,7 @@ never mixes. The one rule: within a scope, code asks for what is recorded in the
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from agentflow.errors import UnsupportedAwait
 from agentflow.runtime.signals import Divergence, Suspend
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from agentflow.runtime.branches import Branch
     from agentflow.runtime.index import Recorded
     from agentflow.runtime.turn import Turn
+
+SCOPES: Final = frozenset({"await", "task", "fallback", "hop", "gather"})
+"""The operations with operations inside."""
 
 
 class Scope:
@@ -72,7 +75,7 @@ class Scope:
             if self._order[self.position] is not known:
                 raise Divergence(recorded=described(self._order[self.position]), asked=f"{operation} {key}")
             self.position += 1
-        if known is not None and known.operation is not None and known.operation != operation:
+        if known is not None and not _may_be(known, operation):
             raise Divergence(recorded=described(known), asked=f"{operation} {key}")
 
     def leave(self) -> None:
@@ -80,6 +83,11 @@ class Scope:
         if self.position < len(self._order):
             asked = f"nothing more{f' in {self.path}' if self.path else ''}"
             raise Divergence(recorded=described(self._order[self.position]), asked=asked)
+
+
+def _may_be(known: Recorded, operation: str) -> bool:
+    """Whether what is recorded can be this kind of operation; of one cut off within, only what is inside is known."""
+    return operation in SCOPES if known.operation is None else known.operation == operation
 
 
 def described(recorded: Recorded) -> str:

@@ -8,6 +8,7 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, cast
 
+from agentflow.errors import OperationError
 from agentflow.runtime.scope import Scope
 from agentflow.tasks.annotations import result_annotation
 from agentflow.tasks.calling import current_caller
@@ -34,10 +35,17 @@ async def within(
     token = current_caller.set(scope.turn.caller_for(inner))
     try:
         result = await function(*args, **kwargs)
+    except SystemExit as error:
+        raise exited(path, error) from error
     finally:
         current_caller.reset(token)
     inner.leave()
     return result
+
+
+def exited(key: str, error: SystemExit) -> OperationError:
+    """A call of `sys.exit` in a run as the failure of its operation: it is not to end the worker of other runs too."""
+    return OperationError(f"{key} called sys.exit({'' if error.code is None else error.code})")
 
 
 async def alone(caller: InStep, step: Step[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
@@ -49,6 +57,8 @@ async def alone(caller: InStep, step: Step[..., Any], args: tuple[Any, ...], kwa
         call = functools.partial(contextvars.copy_context().run, step.function, *args, **kwargs)
         result = await asyncio.get_running_loop().run_in_executor(caller.turn.threads, call)
         return await result if inspect.isawaitable(result) else result
+    except SystemExit as error:
+        raise exited(caller.key, error) from error
     finally:
         current_caller.reset(token)
 

@@ -12,6 +12,7 @@ import json
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from agentflow.errors import (
     Diverged,
@@ -105,7 +106,7 @@ class Turn:
             return self._ambiguous(found)
         except Exception as error:  # noqa: BLE001  whatever the task raises becomes its outcome
             return self._failed(error)
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and (self.is_over or _is_cancelled()):
@@ -158,7 +159,7 @@ class Turn:
 
     def chance(self) -> float:
         """A number from 0 to 1 for jitter, the same whenever this attempt is looked at."""
-        return (hash((self.run.id, self.run.attempt, self.lease.epoch)) % 1000) / 1000
+        return (crc32(f"{self.run.id} {self.run.attempt} {self.lease.epoch}".encode()) % 1000) / 1000
 
     def raised(self, error: BaseException, key: str) -> None:
         """Remember which operation an error came from, for a retry of the run."""

@@ -73,7 +73,10 @@ class Runs(Protocol):
         ...
 
     async def claim(self, request: ClaimRuns) -> Sequence[Claimed]:
-        """Up to `limit` due runs for this worker, most urgent and oldest first. Two callers never get the same run."""
+        """Up to `limit` due runs for this worker, most urgent and oldest first. Two callers never get the same run.
+
+        A worker that has been given up for dead gets none.
+        """
         ...
 
     async def append(self, lease: Lease, entry: NewEntry) -> None:

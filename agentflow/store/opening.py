@@ -49,7 +49,7 @@ def _revision(path: Path) -> str | None:
     try:
         sound = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if sound != "ok":
-            raise StoreUnusable(f"database {path} is damaged ({sound}); restore it from a backup")
+            raise StoreUnusable(f"database {path} is damaged ({sound.splitlines()[-1]}); restore it from a backup")
         ours = "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'agentflow~_%' ESCAPE '~'"
         names = {row[0] for row in connection.execute(ours)}
         if "agentflow_schema" not in names:

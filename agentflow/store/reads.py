@@ -56,9 +56,7 @@ OCCURRENCES = Statement(
     .limit(LIMIT)
     .offset(const(0))
 )
-DELIVERIES = Statement(
-    select(delivery).order_by(delivery.c.received_at.desc(), delivery.c.delivery_id).limit(LIMIT).offset(const(0))
-)
+DELIVERIES = Statement(select(delivery).order_by(delivery.c.received_at.desc()).limit(LIMIT).offset(const(0)))
 COUNT_RUNS = Statement(select(run.c.status, func.count()).group_by(run.c.status))
 COUNT_PENDING = Statement(
     select(func.count()).select_from(approval).where(approval.c.status == const(ApprovalStatus.PENDING.value))

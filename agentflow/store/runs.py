@@ -6,7 +6,7 @@ import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, insert, null, select, update
+from sqlalchemy import bindparam, exists, func, insert, null, select, update
 
 from agentflow.clock import MICROSECOND, from_micros
 from agentflow.errors import IdempotencyMismatch, IllegalTransition, LeaseLost, RunNotFound
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from agentflow.store.transaction import Transaction
 
 run = table_of(tables.RunRow)
+worker = table_of(tables.WorkerRow)
 
 BY_ID = Statement(select(run).where(run.c.id == bindparam("id")))
 BY_KEY = Statement(
@@ -149,6 +150,8 @@ def _claim(tasks: int, queues: int) -> Statement:
         run.c.status.in_([const(RunStatus.QUEUED.value), const(RunStatus.WAITING.value)]),
         run.c.available_at <= bindparam("now"),
         run.c.task.in_([bindparam(f"task{n}") for n in range(tasks)]),
+        # One that has been given up for dead, and does not know it yet, gets none.
+        exists(select(const(1)).where(worker.c.id == bindparam("worker_id"))),
     )
     if queues:
         due = due.where(run.c.queue.in_([bindparam(f"queue{n}") for n in range(queues)]))

@@ -134,7 +134,7 @@ class SqliteStore(SqlStore):
         seen, renewals, often = self._writer.foreign_version(), self._renewals, 0
         while True:
             # Real time, since other programs do not share a test's clock.
-            await asyncio.sleep(LOOK_OFTEN if often else LOOK_EVERY)  # noqa: TID251
+            await asyncio.sleep(LOOK_OFTEN if often else LOOK_EVERY)  # noqa: TID251  real time, see above
             version, often = self._writer.foreign_version(), max(0, often - 1)
             if version != seen:
                 often = often if renewals != self._renewals else OFTEN_FOR  # our own heartbeat is nobody's decision

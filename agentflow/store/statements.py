@@ -10,14 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import literal_column
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlalchemy import ColumnElement, Table
-    from sqlalchemy.sql.expression import Executable
+    from sqlalchemy.sql.expression import Executable, FromClause
+
+
+class _Compiler(SQLiteCompiler):
+    """Writes the hints of `by_index`, which SQLAlchemy leaves out for SQLite."""
+
+    def get_from_hint_text(self, table: FromClause, text: str | None) -> str | None:  # noqa: ARG002  its signature
+        return text
+
 
 SQLITE = sqlite.dialect(paramstyle="named")
+SQLITE.statement_compiler = _Compiler
 
 
 class Statement:
