@@ -121,11 +121,12 @@ async def _ask(scope: Scope, asked: Asked, given: dict[str, Any]) -> Approval[An
         resolved = recorded.resolved if recorded is not None and is_same else None
         if resolved is None:
             if known and not is_same and recorded is not None and recorded.asked_again >= MOST_CHANGES:
-                raise Divergence(
+                found = Divergence(
                     recorded=f"approval {key} of {known['digest']}",
                     asked=f"other data ({digest}), for the {recorded.asked_again + 1}th time: record what it is made "
                     "of in a step, so that a replay asks about the same",
                 )
+                raise turn.stop(found)
             opening = (
                 None
                 if known and is_same

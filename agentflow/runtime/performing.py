@@ -62,7 +62,7 @@ async def perform(scope: Scope, work: Work) -> Any:
         if recorded.final is not None:
             return _replayed(scope, work, recorded)
         if recorded.started is not None and work.effect is Effect.AT_MOST_ONCE:
-            raise Ambiguous(key=key)
+            raise scope.turn.stop(Ambiguous(key=key))
         return await _Performance(scope, work, key, recorded).run()
     finally:
         scope.busy -= 1
@@ -79,7 +79,8 @@ def _replayed(scope: Scope, work: Work, recorded: Recorded) -> Any:
         return decode(final.output or "null", work.result)
     except UndecodablePayload as error:
         asked = f"{work.operation} {recorded.key} with a result of another type ({error})"
-        raise Divergence(recorded=f"{recorded.operation} {recorded.key}", asked=asked) from error
+        found = Divergence(recorded=f"{recorded.operation} {recorded.key}", asked=asked)
+        raise scope.turn.stop(found) from error
 
 
 async def _hold_against(scope: Scope, work: Work, recorded: Recorded) -> None:
@@ -91,9 +92,10 @@ async def _hold_against(scope: Scope, work: Work, recorded: Recorded) -> None:
     if now == entry.input:
         return
     if scope.turn.task.changed_input == "stop":
-        raise Divergence(
+        found = Divergence(
             recorded=f"{recorded.operation} {recorded.key} with {entry.input}", asked=f"the same with {now}"
         )
+        raise scope.turn.stop(found)
     recorded.input_noted = True
     noted = NewEntry(kind=EntryKind.INPUT_CHANGED, key=recorded.key, operation=work.operation, input=now)
     await scope.turn.append(noted)

@@ -47,7 +47,7 @@ class Scope:
         return self.position < len(self._order)
 
     def ask(self, name: str, operation: str) -> tuple[str, Recorded | None]:
-        """The next key of this name and what is recorded of it. Raises `Divergence`, or `Suspend` once it is over."""
+        """The next key of this name and what is recorded of it. Raises `Suspend` if they do not fit, or it is over."""
         if self.turn.is_over:
             raise Suspend  # a `finally` of code that is being left: what it asks for is done by the next turn
         if self.owner is not asyncio.current_task():
@@ -70,19 +70,22 @@ class Scope:
                 return key, known
 
     def _compare(self, key: str, operation: str, known: Recorded | None) -> None:
-        """Hold what the code asks for against what is recorded at this point. Raises `Divergence`."""
+        """Hold what the code asks for against what is recorded here. Raises `Suspend` where they do not fit."""
         if self.position < len(self._order):
             if self._order[self.position] is not known:
-                raise Divergence(recorded=described(self._order[self.position]), asked=f"{operation} {key}")
+                raise self._diverged(self._order[self.position], f"{operation} {key}")
             self.position += 1
         if known is not None and not _may_be(known, operation):
-            raise Divergence(recorded=described(known), asked=f"{operation} {key}")
+            raise self._diverged(known, f"{operation} {key}")
+
+    def _diverged(self, recorded: Recorded, asked: str) -> Suspend:
+        return self.turn.stop(Divergence(recorded=described(recorded), asked=asked))
 
     def leave(self) -> None:
-        """The code of this scope has returned. Raises `Divergence` if it passed over something recorded."""
+        """The code of this scope has returned. Raises `Suspend` if it passed over something recorded."""
         if self.position < len(self._order):
             asked = f"nothing more{f' in {self.path}' if self.path else ''}"
-            raise Divergence(recorded=described(self._order[self.position]), asked=asked)
+            raise self._diverged(self._order[self.position], asked)
 
 
 def _may_be(known: Recorded, operation: str) -> bool:

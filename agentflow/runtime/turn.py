@@ -100,10 +100,6 @@ class Turn:
             return await self._attempt(scope)
         except Suspend:
             return self.ended_as
-        except Divergence as found:
-            return self._diverged(found)
-        except Ambiguous as found:
-            return self._ambiguous(found)
         except Exception as error:  # noqa: BLE001  whatever the task raises becomes its outcome
             return self._failed(error)
         except (KeyboardInterrupt, GeneratorExit):
@@ -146,13 +142,21 @@ class Turn:
             return Failed(failure)
         return TryAgain(failure, delay, self.key_of(error))
 
+    def stop(self, found: Divergence | Ambiguous) -> Suspend:
+        """End the turn so that the run needs attention; what to raise. Code that catches it changes nothing."""
+        self.leave(self._diverged(found) if isinstance(found, Divergence) else self._ambiguous(found))
+        return Suspend()
+
     def _diverged(self, found: Divergence) -> Outcome:
         error = Diverged(run_id=self.run.id, recorded=found.recorded, asked=found.asked)
         detail = json.dumps({"recorded": found.recorded, "asked": found.asked}, ensure_ascii=False)
         return NeedsAttention(EntryKind.DIVERGED, Failure.of(error).to_json(), detail)
 
     def _ambiguous(self, found: Ambiguous) -> Outcome:
-        said = f"{found}; it runs at most once, so a person has to say what became of it. Resume runs it again."
+        said = (
+            f"{found.key} was started and its end is not recorded; it runs at most once, so a person has to say what "
+            "became of it. Resume runs it again."
+        )
         both = {"recorded": f"start of {found.key}", "asked": "its end", "key": found.key}
         detail = json.dumps(both, ensure_ascii=False)
         return NeedsAttention(EntryKind.DIVERGED, Failure.of(RuntimeError(said)).to_json(), detail)

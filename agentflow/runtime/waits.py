@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from agentflow.errors import UnsupportedAwait
 from agentflow.runtime.branches import Branch
 from agentflow.runtime.signals import Suspend
 from agentflow.states import EntryKind
@@ -39,6 +40,7 @@ class Waits:
 
     async def wait(self, branch: Branch, waiting: Waiting) -> Any:
         """The answer to a wait. Parks the run, and leaves it, when nothing else of it is at work."""
+        _require_own_time(waiting.key)
         branch.waiting = waiting
         alarm: asyncio.Task[None] | None = None
         try:
@@ -132,3 +134,13 @@ class Waits:
                             waiting.future.set_result(entry)
         finally:
             self._looking = None
+
+
+def _require_own_time(key: str) -> None:
+    """Raise `UnsupportedAwait` for a durable wait inside a `wait_for`, whose clock stops while the run is parked."""
+    around = next((part for part in key.split("/")[:-1] if part.startswith("wait_for#")), None)
+    if around is not None:
+        raise UnsupportedAwait(
+            f"{key} may wait longer than the run stays in memory, and the time of {around} counts only there; "
+            "give the wait a timeout of its own, such as wait_for_approval(timeout=…)"
+        )

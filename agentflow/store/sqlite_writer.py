@@ -167,7 +167,7 @@ class SqliteWriter:
         try:
             connection = self._begin(busy_ms)
         except (driver.Error, StoreUnusable) as error:
-            if "locked" in str(error) or "busy" in str(error):
+            if isinstance(error, driver.Error) and ("locked" in str(error) or "busy" in str(error)):
                 raise _Busy from error
             self._fail(batch, self._unavailable(error))
             return None

@@ -290,22 +290,15 @@ async def test_branches_that_asyncio_started_by_itself_are_refused_before_they_d
     assert not ledger
 
 
-@pytest.mark.xfail(strict=True, reason="the time of a wait_for counts only while the run is in memory")
-async def test_a_wait_for_around_an_approval_runs_out_while_the_run_waits(harness: OpenHarness) -> None:
+async def test_a_durable_wait_inside_a_wait_for_is_refused_with_what_to_use(harness: OpenHarness) -> None:
     async def ask() -> str:
         return (await wait_for_approval("go on?")).outcome
 
     @task
     async def impatient() -> str:
-        try:
-            return await asyncio.wait_for(ask(), 3600)
-        except TimeoutError:
-            return "timed out"
+        return await asyncio.wait_for(ask(), 3600)
 
     async with harness(impatient) as h:
-        run = await h.trigger(impatient)
-        await h.advance("59m")
-        assert await h.status(run) == "waiting"
-        await h.advance("2m")
-        assert await h.result(run) == "timed out"
+        with pytest.raises(RunFailed, match=r"give the wait a timeout of its own"):
+            await h.run(impatient)
         assert await h.approvals() == []

@@ -1,0 +1,237 @@
+"""Plant bugs, one at a time, in a copy of the tree, and see the crash tests go red: run by hand, it takes some minutes.
+
+    python tests/crash/mutations.py            every bug
+    python tests/crash/mutations.py epoch      those with this word in their name
+
+Prints for each bug the first test that failed, and ends with 1 if any bug was not noticed or no longer fits the source.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("agentflow", "approvals_ui", "schedulers", "tests", "pyproject.toml", "README.md")
+PATIENCE = "12"
+"""Seconds a test waits for what a bug may keep from ever happening."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """`old` becomes `new` in a file, and one of `tests` is to notice."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: str
+
+
+BUGS = [
+    Bug(
+        "an append is not held against the epoch",
+        "store/journal.py",
+        'run.epoch == bindparam("epoch"), run.status',
+        "run.status",
+        "zombies",
+    ),
+    Bug(
+        "an append is not held against the status",
+        "store/journal.py",
+        'run.epoch == bindparam("epoch"), run.status == const("running")',
+        'run.epoch == bindparam("epoch")',
+        "zombies",
+    ),
+    Bug(
+        "a worker given up for dead gets runs",
+        "store/runs.py",
+        '        exists(select(const(1)).where(worker.c.id == bindparam("worker_id"))),\n',
+        "",
+        "zombies",
+    ),
+    Bug("a claim does not raise the epoch", "store/runs.py", "run.c.epoch + const(1)", "run.c.epoch", "zombies"),
+    Bug(
+        "results are given out before the commit",
+        "store/sqlite_writer.py",
+        '        connection.execute("RELEASE verb")',
+        '        connection.execute("RELEASE verb")\n        call.answer()',
+        "flushes",
+    ),
+    Bug("transactions are deferred", "store/sqlite_writer.py", '"BEGIN IMMEDIATE"', '"BEGIN"', "races"),
+    Bug("a commit is not flushed", "store/sqlite_file.py", "synchronous=FULL", "synchronous=OFF", "flushes"),
+    Bug(
+        "a failed commit counts as one",
+        "store/sqlite_writer.py",
+        "            self._fail(batch, StoreUnavailable(said, may_be_stored=True))\n",
+        "            _ = said\n",
+        "flushes",
+    ),
+    Bug(
+        "a run parks without a look for answers",
+        "store/runs.py",
+        "answered = not still_open.issuperset(blocked)",
+        "answered = False",
+        "zombies",
+    ),
+    Bug(
+        "a decision is made without a look for another",
+        "store/decisions.py",
+        "    if not found.is_pending:",
+        "    if False:",
+        "races",
+    ),
+    Bug(
+        "a decision does not wake the run",
+        "store/waits.py",
+        '    tx.run(WAKE, {"run_id": run_id, "now": tx.now})\n',
+        "",
+        "every_verb",
+    ),
+    Bug(
+        "an at-most-once step in doubt is tried again",
+        "runtime/performing.py",
+        "if recorded.started is not None and work.effect is Effect.AT_MOST_ONCE:",
+        "if False:",
+        "at_most_once",
+    ),
+    Bug(
+        "an at-most-once step is not announced",
+        "runtime/performing.py",
+        "if self._work.effect is Effect.AT_MOST_ONCE:",
+        "if False:",
+        "at_most_once",
+    ),
+    Bug(
+        "who resumes one step in doubt resumes none",
+        "runtime/index.py",
+        "self.by_key[self._in_doubt].started = None",
+        "pass",
+        "at_most_once",
+    ),
+    Bug(
+        "an occurrence is not looked up",
+        "store/triggers.py",
+        "if advanced == 0 or tx.row(OCCURRED, key) is not None:",
+        "if False:",
+        "every_verb",
+    ),
+    Bug("a delivery is not looked up", "store/triggers.py", "if known is not None:", "if False:", "every_verb"),
+    Bug(
+        "an idempotency key is not looked up",
+        "store/runs.py",
+        "if request.idempotency_key is None:",
+        "if True:",
+        "every_verb",
+    ),
+    Bug(
+        "a child that ends tells nobody",
+        "store/outcomes.py",
+        "waits.tell_parents(tx, lease.run_id,",
+        "(lambda *_: None)(tx, lease.run_id,",
+        "every_verb",
+    ),
+    Bug(
+        "a run's deaths are not counted",
+        "store/maintenance.py",
+        "more=1 - one.recoveries if progressed else 1)",
+        "more=0)",
+        "dead_workers",
+    ),
+    Bug(
+        "a run's deaths add up for ever",
+        "store/runs.py",
+        "worker_id=null(), recoveries=const(0), available_at",
+        "worker_id=null(), available_at",
+        "dead_workers",
+    ),
+    Bug(
+        "nobody looks for dead processes",
+        "worker/hosts.py",
+        "        return True\n",
+        "        return False\n",
+        "append",
+    ),
+    Bug(
+        "a process is known by its id alone",
+        "worker/hosts.py",
+        "bool(now) and bool(worker.started) and now != worker.started",
+        "False",
+        "dead_workers",
+    ),
+    Bug(
+        "process ids of other hosts are looked up here",
+        "worker/hosts.py",
+        "    if worker.host != host():\n        return False\n",
+        "",
+        "dead_workers",
+    ),
+    Bug("the heartbeat is silent", "worker/heartbeat.py", "held = self._renew()", "held = {}", "zombies"),
+    Bug(
+        "a worker that lost its lease stays away",
+        "worker/worker.py",
+        "self._loops.append(asyncio.create_task(self._come_back()))",
+        "pass",
+        "zombies",
+    ),
+    Bug(
+        "a worker that stops keeps what it holds",
+        "worker/worker.py",
+        "            turn.is_stopping = True\n",
+        "            pass\n",
+        "drain",
+    ),
+]
+
+
+def failed_test(bug: Bug, folder: Path) -> str:
+    """The first test that notices the bug, "" if none does."""
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:randomly", "--tb=no"]
+    environment = os.environ | {"AGENTFLOW_TEST_PATIENCE": PATIENCE, "PYTHONDONTWRITEBYTECODE": "1"}
+    ended = subprocess.run(
+        [*command, "--timeout=60", "tests/crash", "-k", bug.tests],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    red = [line for line in ended.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return red[0].partition(" - ")[0].rpartition("::")[2] if red else ""
+
+
+def noticed(bug: Bug) -> bool:
+    """Plant the bug in a fresh copy of the tree and say what came of it."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            elif source.exists():
+                shutil.copy(source, folder / name)
+        file = folder / "agentflow" / bug.file
+        text = file.read_text(encoding="utf-8")
+        if text.count(bug.old) != 1:
+            tell(f"NO FIT   {bug.name}: {bug.file} has {text.count(bug.old)} places like it")
+            return False
+        file.write_text(text.replace(bug.old, bug.new), encoding="utf-8")
+        found = failed_test(bug, folder)
+    tell(f"{'noticed' if found else 'MISSED '}  {bug.name}: {found}")
+    return bool(found)
+
+
+def tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    wanted = [bug for bug in BUGS if all(word in bug.name for word in sys.argv[1:])]
+    results = [noticed(bug) for bug in wanted]
+    sys.exit(not (results and all(results)))

@@ -1,0 +1,120 @@
+"""The schema: what the migrations make is what the tables say, once, however many processes start."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from agentflow.errors import StoreUnusable
+from agentflow.store import migrate, open_store, opening
+from agentflow.store.sqlite_file import connect, driver
+from agentflow.store.tables import Base
+from tests.store.programs import HOLD_THE_LOCK, programs
+from tests.support.stores import a_trigger
+
+OPEN = """
+import asyncio, sys
+from agentflow.store import open_store
+from agentflow.requests import TriggerRun
+async def main():
+    print("ready", flush=True)
+    sys.stdin.readline()
+    store = await open_store(f"sqlite:///{sys.argv[1]}")
+    await store.trigger(TriggerRun(task="t", version="1", input="{}"))
+    await store.close()
+    print("alembic.command" in sys.modules)
+asyncio.run(main())
+"""
+
+
+def test_a_database_is_opened_at_the_newest_revision() -> None:
+    """So a migration that is added without this constant is never forgotten."""
+    assert migrate.newest() == opening.SCHEMA
+
+
+def test_the_migrations_make_what_the_tables_say(path: Path) -> None:
+    migrate.upgrade_sqlite(path)
+    engine = create_engine("sqlite://", creator=lambda: driver.connect(str(path)), module=driver)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"version_table": "agentflow_schema", "compare_type": True}
+        )
+        assert compare_metadata(context, Base.metadata) == []
+        assert context.get_current_revision() == opening.SCHEMA
+    engine.dispose()
+
+
+def test_every_table_is_strict_and_named_as_ours(path: Path) -> None:
+    migrate.upgrade_sqlite(path)
+    connection = connect(path)
+    tables = connection.execute("SELECT name, strict FROM pragma_table_list WHERE schema = 'main'").fetchall()
+    connection.close()
+    ours = {name: strict for name, strict in tables if not name.startswith("sqlite_")}
+    assert set(ours) == {table.name for table in Base.metadata.sorted_tables} | {"agentflow_schema"}
+    assert {name for name, strict in ours.items() if not strict} == {"agentflow_schema"}
+
+
+async def test_processes_that_start_at_once_migrate_once(path: Path) -> None:
+    with programs(OPEN, (path,), (path,), (path,)) as started:
+        for program in started:
+            assert await program.line() == "ready"
+        for program in started:
+            program.go_on()
+        for program in started:
+            assert await program.output() in {"True", "False"}
+
+    store = await open_store(f"sqlite:///{path}")
+    assert sum((await store.counts()).runs.values()) == 3
+    await store.close()
+
+
+async def test_a_database_that_is_up_to_date_is_opened_without_alembic(path: Path) -> None:
+    """Which takes longer to import than all else."""
+    store = await open_store(f"sqlite:///{path}")
+    await store.close()
+    with programs(OPEN, (path,)) as (program,):
+        assert await program.line() == "ready"
+        program.go_on()
+        assert await program.output() == "False"
+
+
+async def test_a_migration_that_cannot_have_the_lock_says_so(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect(path).close()
+    monkeypatch.setattr(migrate, "connect", partial(connect, busy_ms=20))
+    with programs(HOLD_THE_LOCK, (path,)) as (holder,):
+        assert await holder.line() == "held"
+        with pytest.raises(StoreUnusable, match="locked by another program"):
+            await open_store(f"sqlite:///{path}")
+        holder.go_on()
+        await holder.output()
+    store = await open_store(f"sqlite:///{path}")
+    await store.trigger(a_trigger())
+    await store.close()
+
+
+async def test_a_migration_that_fails_leaves_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole upgrade is one transaction, so the next start begins at the same place."""
+
+    def failing(config: object, revision: str) -> None:
+        upgrade(config, revision)
+        raise ZeroDivisionError
+
+    upgrade = migrate.command.upgrade
+    monkeypatch.setattr(migrate.command, "upgrade", failing)
+    with pytest.raises(ZeroDivisionError):
+        await open_store(f"sqlite:///{path}")
+    connection = connect(path)
+    assert connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+    connection.close()
+
+    monkeypatch.undo()
+    store = await open_store(f"sqlite:///{path}")
+    await store.trigger(a_trigger())
+    await store.close()
+    assert "alembic" in sys.modules
