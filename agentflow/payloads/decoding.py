@@ -15,7 +15,7 @@ from pydantic import RootModel, ValidationError
 
 from agentflow.errors import UndecodablePayload
 from agentflow.payloads.problems import problems
-from agentflow.payloads.shapes import adapter, classes, is_absent, name_of, shape_of
+from agentflow.payloads.shapes import adapter, any_container, classes, is_absent, name_of, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,6 +98,8 @@ def fit(restored: Restored, annotation: Any) -> Any:
                 f"the stored value holds a {restored.unresolved}, and nothing says which class that is; "
                 f"annotate the value as {restored.unresolved}"
             )
+        return restored.value
+    if restored.is_plain and type(restored.value) is any_container(annotation):
         return restored.value
     check = adapter(annotation)
     try:

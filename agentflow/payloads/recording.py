@@ -8,7 +8,7 @@ from typing import Any
 from agentflow.errors import NotRecordable, PayloadTooLarge, UndecodablePayload
 from agentflow.payloads.decoding import fit, restore
 from agentflow.payloads.encoding import LIMIT, encode
-from agentflow.payloads.shapes import is_absent
+from agentflow.payloads.shapes import any_container, is_absent
 
 _IMMUTABLE = frozenset({str, int, float, bool, NoneType})
 
@@ -25,6 +25,8 @@ def record(value: Any, annotation: Any = Any, *, limit: int = LIMIT, of: str | N
     if kind in _IMMUTABLE and (annotation is kind or annotation is Any):
         return text, value
     restored = restore(text, annotation)
+    if restored.is_plain and any_container(annotation) is kind:
+        return text, restored.value
     if is_absent(annotation):
         if restored.unresolved:
             raise _unreadable(value, restored.unresolved, of)

@@ -41,6 +41,24 @@ def is_absent(annotation: Any) -> bool:
     return annotation is Any or annotation is None or annotation is object
 
 
+_ANY_CONTAINER: dict[Any, type] = {
+    dict: dict,
+    dict[str, Any]: dict,
+    dict[str, object]: dict,
+    list: list,
+    list[Any]: list,
+    list[object]: list,
+}
+
+
+def any_container(annotation: Any) -> type | None:
+    """`dict` or `list` for an annotation that asks for one with anything JSON in it, else None."""
+    try:
+        return _ANY_CONTAINER.get(annotation)
+    except TypeError:  # an annotation that cannot be hashed
+        return None
+
+
 def name_of(annotation: Any) -> str:
     """An annotation as a person writes it, the same in every process and Python version."""
     origin, args = get_origin(annotation), get_args(annotation)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 SHORT = timedelta(seconds=1)
 _write = json.JSONEncoder(ensure_ascii=False).encode
 _SCALARS = frozenset({int, bool, type(None)})
+_SHORT_TEXT = 1000
 _PACKAGE = __file__.rpartition("runtime")[0]
 
 
@@ -106,8 +107,10 @@ def input_text(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str | None:
     if not kwargs:
         if not args:
             return None
-        if all(type(one) in _SCALARS for one in args):
-            return json.dumps(args)  # what `preview` would give, at a tenth of the cost
+        if all(
+            type(one) in _SCALARS or (type(one) is str and len(one) < _SHORT_TEXT and one.isascii()) for one in args
+        ):
+            return _write(args)  # what `preview` would give, at a tenth of the cost
     return _write(preview({"args": args, "kwargs": kwargs} if kwargs else list(args)))
 
 

@@ -13,7 +13,8 @@ from agentflow.errors import StoreUnavailable, StoreUnusable
 from agentflow.store import maintenance
 from agentflow.store.sql import SqlStore
 from agentflow.store.sqlite_file import connect, driver, explain
-from agentflow.store.sqlite_writer import SqliteTransaction, SqliteWriter
+from agentflow.store.sqlite_transaction import SqliteTransaction
+from agentflow.store.sqlite_writer import SqliteWriter
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

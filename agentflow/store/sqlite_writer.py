@@ -18,40 +18,17 @@ from agentflow import failpoints
 from agentflow.clock import to_micros
 from agentflow.errors import AgentflowError, StoreUnavailable, StoreUnusable
 from agentflow.store.sqlite_file import BUSY_MS, connect, driver, explain
+from agentflow.store.sqlite_transaction import SqliteTransaction
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable
     from pathlib import Path
     from sqlite3 import Connection
 
     from agentflow.clock import Clock
-    from agentflow.store.statements import Statement
-    from agentflow.store.transaction import Row
 
 BATCH_LIMIT = 500
 INLINE_BUSY_MS = 20
-
-
-class SqliteTransaction:
-    """An open transaction on a connection."""
-
-    __slots__ = ("_execute", "moved", "now", "touched")
-
-    def __init__(self, connection: Connection, now: int) -> None:
-        self._execute = connection.execute
-        self.now = now
-        self.touched: set[str] = set()
-        self.moved: set[str] = set()
-
-    def rows(self, statement: Statement, params: Mapping[str, Any]) -> Sequence[Row]:
-        return self._execute(statement.sqlite, params).fetchall()
-
-    def row(self, statement: Statement, params: Mapping[str, Any]) -> Row | None:
-        found = self._execute(statement.sqlite, params).fetchall()
-        return found[0] if found else None
-
-    def run(self, statement: Statement, params: Mapping[str, Any]) -> int:
-        return self._execute(statement.sqlite, params).rowcount
 
 
 @dataclass(slots=True)
@@ -165,7 +142,8 @@ class SqliteWriter:
         Raises `_Busy`, having run nothing, if the lock is not to be had in this time.
         """
         try:
-            connection = self._begin(busy_ms)
+            connection = self._ready(busy_ms)
+            connection.execute("BEGIN IMMEDIATE")
         except (driver.Error, StoreUnusable) as error:
             if isinstance(error, driver.Error) and ("locked" in str(error) or "busy" in str(error)):
                 raise _Busy from error
@@ -192,8 +170,8 @@ class SqliteWriter:
                 failpoints.reach(f"{call.verb.__name__}.after")
         return tx
 
-    def _begin(self, busy_ms: int) -> Connection:
-        """Open a transaction, on a new connection if the last one was given up."""
+    def _ready(self, busy_ms: int) -> Connection:
+        """The connection, a new one if the last was given up, waiting this long for another process's lock."""
         connection = self._connection
         if connection is None:
             connection = self._connection = connect(self._path)
@@ -201,7 +179,6 @@ class SqliteWriter:
         if busy_ms != self._busy_ms:
             connection.execute(f"PRAGMA busy_timeout={busy_ms}")
             self._busy_ms = busy_ms
-        connection.execute("BEGIN IMMEDIATE")
         return connection
 
     def _run(self, connection: Connection, tx: SqliteTransaction, call: Call) -> None:

@@ -17,7 +17,7 @@ from tests.support.stores import a_trigger, a_turn, an_entry
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-    from agentflow.store.sqlite_writer import SqliteTransaction
+    from agentflow.store.sqlite_transaction import SqliteTransaction
 
 
 async def runs_in(store: SqliteStore) -> int:
