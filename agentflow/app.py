@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from agentflow.client import Client
 from agentflow.errors import DefinitionError
-from agentflow.requests import TriggerRun
 from agentflow.settings import database_url
 from agentflow.store import open_store
 from agentflow.tasks.calling import current_starter
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from agentflow.records import Run
     from agentflow.settings import WorkerSettings
     from agentflow.store import Store
-    from agentflow.tasks.calling import Starter, TriggerOptions
+    from agentflow.tasks.calling import Starter
     from agentflow.tasks.task import Task
 
 
@@ -96,21 +95,8 @@ class _Starting:
         self._client = client
         self._store = store
 
-    async def start(self, task: Task[..., Any], inputs: Sequence[str], options: TriggerOptions) -> Sequence[str]:
-        requests = [
-            TriggerRun(
-                task=task.id,
-                version=task.version,
-                input=text,
-                queue=task.queue,
-                priority=options.priority,
-                delay=options.delay,
-                max_duration=task.max_duration,
-                idempotency_key=options.idempotency_key,
-                origin="program",
-            )
-            for text in inputs
-        ]
+    async def start(self, task: Task[..., Any], inputs: Sequence[str]) -> Sequence[str]:
+        requests = [task.request(text, origin="program") for text in inputs]
         return [run.id for run in await self._store.trigger_many(requests)]
 
     async def ended(self, run_id: str) -> Run:

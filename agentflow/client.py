@@ -13,7 +13,7 @@ from agentflow.approvals.decisions import accepted_text
 from agentflow.durations import duration
 from agentflow.ids import DECISION, new_id
 from agentflow.reasons import why
-from agentflow.requests import ApprovalFilter, Decide, Deliver, Fire, RunFilter, TriggerRun
+from agentflow.requests import ApprovalFilter, Decide, Deliver, Fire, RunFilter
 from agentflow.states import Verdict
 from agentflow.tasks.catalog import Catalog
 
@@ -58,7 +58,7 @@ class Client:
 
     async def trigger(self, task: Task[..., Any], /, *args: Any, **kwargs: Any) -> Run:
         """A new run of this task with these arguments. Raises `InvalidInput`; no run was made then."""
-        return await self._store.trigger(self._request(task, task.encode_call(args, kwargs), origin="program"))
+        return await self._store.trigger(task.request(task.encode_call(args, kwargs), origin="program"))
 
     async def trigger_json(
         self,
@@ -75,35 +75,8 @@ class Client:
         The same `idempotency_key` returns the run it made before. Raises `TaskNotFound` (naming the nearest),
         `InvalidInput` (naming each field), `InvalidDuration` or `IdempotencyMismatch`; no run was made then.
         """
-        found = self.catalog.task(task)
-        encoded = found.encode_json(input)
-        return await self._store.trigger(
-            self._request(
-                found, encoded, idempotency_key=idempotency_key, delay=delay, priority=priority, origin=origin
-            )
-        )
-
-    def _request(
-        self,
-        task: Task[..., Any],
-        encoded: str,
-        *,
-        origin: str,
-        idempotency_key: str | None = None,
-        delay: str | float | timedelta | None = None,
-        priority: int = 0,
-    ) -> TriggerRun:
-        return TriggerRun(
-            task=task.id,
-            version=task.version,
-            input=encoded,
-            queue=task.queue,
-            priority=priority,
-            delay=None if delay is None else duration(delay),
-            max_duration=task.max_duration,
-            idempotency_key=idempotency_key,
-            origin=origin,
-        )
+        found = self.catalog.task(task).options(idempotency_key=idempotency_key, delay=delay, priority=priority)
+        return await self._store.trigger(found.request(found.encode_json(input), origin=origin))
 
     # -- reading
 
@@ -259,7 +232,7 @@ class Client:
     async def fire(self, schedule: Schedule, *, at: datetime, next_at: datetime | None) -> Run | None:
         """The run of this occurrence, or None if another scheduler had started it."""
         task = self.catalog.task(schedule.task)
-        request = self._request(task, schedule.input, origin=f"schedule {schedule.id}")
+        request = task.request(schedule.input, origin=f"schedule {schedule.id}")
         return await self._store.fire(Fire(schedule_id=schedule.id, fire_at=at, next_fire_at=next_at, run=request))
 
     async def deliver(
@@ -270,7 +243,7 @@ class Client:
         Raises `InvalidInput` or, for the same id with another body, `IdempotencyMismatch`; no run was made then.
         """
         found = self.catalog.task(task)
-        request = self._request(found, found.encode_json(input), origin=f"webhook {webhook}")
+        request = found.request(found.encode_json(input), origin=f"webhook {webhook}")
         return await self._store.deliver(Deliver(webhook=webhook, delivery_id=delivery_id, digest=digest, run=request))
 
     async def deliveries(self, *, limit: int = 50) -> Sequence[Delivery]:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from agentflow.runtime.scope import Scope
     from agentflow.runtime.turn import Turn
-    from agentflow.tasks.calling import TriggerOptions
     from agentflow.tasks.fallback import Fallback
     from agentflow.tasks.step import Step
     from agentflow.tasks.task import Task
@@ -70,8 +69,8 @@ class InRun:
     def fallback(self, chain: Fallback, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Awaitable[Any]:
         return record_fallback(chain, args, kwargs)
 
-    async def trigger(self, task: Task[..., Any], inputs: Sequence[str], options: TriggerOptions) -> Sequence[str]:
-        return await trigger_children(self.scope, task, inputs, options)
+    async def trigger(self, task: Task[..., Any], inputs: Sequence[str]) -> Sequence[str]:
+        return await trigger_children(self.scope, task, inputs)
 
     async def result(self, task: Task[..., Any], run_id: str) -> Any:
         return await child_result(self.scope, task, run_id)

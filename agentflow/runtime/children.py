@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any, cast
 
-from agentflow.requests import NewEntry, OpenWait, TriggerRun
+from agentflow.requests import NewEntry, OpenWait
 from agentflow.runtime.branches import Waiting
 from agentflow.states import EntryKind, WaitKind
 from agentflow.tasks.handle import outcome
@@ -15,32 +15,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from agentflow.runtime.scope import Scope
-    from agentflow.tasks.calling import TriggerOptions
     from agentflow.tasks.task import Task
 
 
-async def trigger_children(
-    scope: Scope, task: Task[..., Any], inputs: Sequence[str], options: TriggerOptions
-) -> Sequence[str]:
+async def trigger_children(scope: Scope, task: Task[..., Any], inputs: Sequence[str]) -> Sequence[str]:
     """Start child runs and record them in one transaction; a replay gives the ids it gave."""
     turn = scope.turn
     key, recorded = scope.ask(f"{task.id}.trigger", "trigger")
     if recorded is not None and recorded.final is not None:
         return cast("Sequence[str]", json.loads(recorded.final.output or "[]"))
-    requests = [
-        TriggerRun(
-            task=task.id,
-            version=task.version,
-            input=text,
-            queue=task.queue,
-            priority=options.priority,
-            delay=options.delay,
-            max_duration=task.max_duration,
-            idempotency_key=options.idempotency_key,
-            origin=f"run {turn.run.id}",
-        )
-        for text in inputs
-    ]
+    requests = [task.request(text, origin=f"run {turn.run.id}") for text in inputs]
     scope.busy += 1
     try:
         children = await turn.write(turn.store.trigger_child, requests, NewEntry(EntryKind.SUCCEEDED, key, "trigger"))

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from agentflow.runtime.scope import Scope
     from agentflow.runtime.turn import Turn
-    from agentflow.tasks.calling import TriggerOptions
     from agentflow.tasks.fallback import Fallback
     from agentflow.tasks.step import Step
     from agentflow.tasks.task import Task
@@ -52,8 +51,8 @@ class InStep:
     def fallback(self, chain: Fallback, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Awaitable[Any]:
         return chain.run(*args, **kwargs)
 
-    async def trigger(self, task: Task[..., Any], inputs: Sequence[str], options: TriggerOptions) -> Sequence[str]:
-        del inputs, options
+    async def trigger(self, task: Task[..., Any], inputs: Sequence[str]) -> Sequence[str]:
+        del inputs
         refuse_in_step(self, f"task {task.id!r} was triggered")
 
     async def result(self, task: Task[..., Any], run_id: str) -> Any:

@@ -54,7 +54,7 @@ class Caller(Protocol):
         """Record the hops of a fallback chain."""
         ...
 
-    def trigger(self, task: Task[..., Any], inputs: Sequence[str], options: TriggerOptions) -> Awaitable[Sequence[str]]:
+    def trigger(self, task: Task[..., Any], inputs: Sequence[str]) -> Awaitable[Sequence[str]]:
         """Start child runs, recorded together; their ids."""
         ...
 
@@ -66,7 +66,7 @@ class Caller(Protocol):
 class Starter(Protocol):
     """What starts runs outside of any run: an `AgentFlow` that is open around the code."""
 
-    async def start(self, task: Task[..., Any], inputs: Sequence[str], options: TriggerOptions) -> Sequence[str]:
+    async def start(self, task: Task[..., Any], inputs: Sequence[str]) -> Sequence[str]:
         """The ids of new runs, one for each input."""
         ...
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cas
 
 from agentflow.durations import duration
 from agentflow.errors import DefinitionError
+from agentflow.requests import TriggerRun
 from agentflow.retry import ONCE, Retry
 from agentflow.tasks.calling import TriggerOptions, awaited, checkpoint, current_caller, durable, entered, starter
 from agentflow.tasks.handle import RunHandle
@@ -138,11 +139,25 @@ class Task(Generic[P, R]):
         caller = current_caller.get()
         source = starter(f"task {self.id!r} triggered") if caller is None else None
         if source is not None:
-            ids = await source.start(self, inputs, self._options)
+            ids = await source.start(self, inputs)
         else:
             assert caller is not None
-            ids = await caller.trigger(self, inputs, self._options)
+            ids = await caller.trigger(self, inputs)
         return [RunHandle(cast("Task[..., R]", self), run_id) for run_id in ids]
+
+    def request(self, encoded: str, *, origin: str) -> TriggerRun:
+        """What a store is asked for a run of this task with this encoded input."""
+        return TriggerRun(
+            task=self.id,
+            version=self.version,
+            input=encoded,
+            queue=self.queue,
+            priority=self._options.priority,
+            delay=self._options.delay,
+            max_duration=self.max_duration,
+            idempotency_key=self._options.idempotency_key,
+            origin=origin,
+        )
 
     def _encode_item(self, item: Any) -> str:
         if isinstance(item, tuple):
