@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import report
 from benchmarks.beside import Peers
-from benchmarks.machine import description
+from benchmarks.machine import Moment, description
 from benchmarks.rounds import Failed, Measurement, ours, quiet_measurement, sync_calls
 
 if TYPE_CHECKING:
@@ -82,8 +82,9 @@ def measurements(asked: argparse.Namespace) -> Iterator[Measurement]:
             except Failed as failed:
                 failures.append(failed)
     if "W1" in wanted:
-        per_step = sync_calls(SMALL["W1"], asked.folder)
-        yield Measurement("agentflow", "sync calls", SMALL["W1"], {"fsync_calls_per_step": per_step}, 0.0)
+        began = Moment.now()
+        figures = {"fsync_calls_per_step": sync_calls(SMALL["W1"], asked.folder)}
+        yield Measurement("agentflow", "W1 traced", SMALL["W1"], figures, began.foreign_cores())
 
 
 def beside(asked: argparse.Namespace, wanted: list[str]) -> Iterator[Callable[[], Measurement]]:
@@ -122,9 +123,9 @@ def tables(found: list[Measurement], machine: dict[str, str]) -> str:
     """All tables: the machine, ourselves, the peers."""
     own = [one for one in found if one.system == "agentflow"]
     beside = [one for one in found if one.system != "agentflow"]
-    parts = [report.table(("machine", ""), machine.items()), "## agentflow", report.own_tables(own)]
+    parts = [report.table(("machine", ""), machine.items()), "### agentflow", report.own_tables(own)]
     if beside:
-        parts += ["## Beside other systems", report.peer_tables(beside, report.limit_of(own))]
+        parts += ["### Beside other systems", report.peer_tables(beside, report.limit_of(own))]
     return "\n\n".join(parts)
 
 

@@ -97,7 +97,7 @@ def _peer_table(workload: str, by_system: Mapping[str, list[Measurement]], limit
     ]
     header = ("system", *(metric.replace("_", " ") for metric in metrics), "rounds, foreign cores")
     others = [value for system, value in medians.items() if not system.startswith("agentflow")]
-    lines = [f"### {workload}", "", table(header, rows), ""]
+    lines = [f"#### {workload}", "", table(header, rows), ""]
     for system, value in medians.items():
         if system.startswith("agentflow") and others:
             best = better(others)
