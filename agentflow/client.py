@@ -146,11 +146,11 @@ class Client:
         """The run, once it has ended. Raises `RunNotFound`, or `TimeoutError` if it has not ended in time."""
         moved = asyncio.Event()
 
-        def heard(touched: str, has_moved: bool) -> None:
-            if has_moved and touched in {run_id, ""}:
+        def heard(_: str, has_moved: bool) -> None:
+            if has_moved:
                 moved.set()
 
-        stop = self._store.watch(heard)
+        stop = self._store.watch(heard, run_id=run_id)
         try:
             async with asyncio.timeout(None if timeout is None else duration(timeout).total_seconds()):
                 while not (run := await self._store.run(run_id)).is_finished:

@@ -215,11 +215,11 @@ class Store(Runs, Approvals, Maintenance, Triggers, Reads, Protocol):
         """The store's time, which alone decides deadlines."""
         ...
 
-    def watch(self, callback: Callable[[str, bool], None]) -> Callable[[], None]:
+    def watch(self, callback: Callable[[str, bool], None], *, run_id: str = "") -> Callable[[], None]:
         """Call back, on the event loop, after a commit about a run: with its id ("" for any) and whether it moved.
 
-        A run that has not moved has one more recorded operation. A hint: callers look again to learn what happened.
-        Returns the function that stops it.
+        A run that has not moved has one more recorded operation. With `run_id` only that run is heard of, at no cost to
+        the others. A hint: callers look again to learn what happened. Returns the function that stops it.
         """
         ...
 

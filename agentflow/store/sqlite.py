@@ -42,7 +42,7 @@ class SqliteStore(SqlStore):
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="agentflow-reader")
         self._local = threading.local()
         self._connections: list[Connection] = []
-        self._watchers: list[Callable[[str, bool], None]] = []
+        self._watchers: dict[str, list[Callable[[str, bool], None]]] = {}
         self._looking: asyncio.Task[None] | None = None
         self._is_closed = False
         self._renewals = 0
@@ -114,20 +114,24 @@ class SqliteStore(SqlStore):
 
     # -- following along
 
-    def watch(self, callback: Callable[[str, bool], None]) -> Callable[[], None]:
-        self._watchers.append(callback)
+    def watch(self, callback: Callable[[str, bool], None], *, run_id: str = "") -> Callable[[], None]:
+        watchers = self._watchers.setdefault(run_id, [])
+        watchers.append(callback)
         if self._looking is None:
             self._looking = asyncio.get_running_loop().create_task(self._look())
 
         def stop() -> None:
             with suppress(ValueError):
-                self._watchers.remove(callback)
+                watchers.remove(callback)
+            if not watchers and self._watchers.get(run_id) is watchers:
+                del self._watchers[run_id]
 
         return stop
 
     def _announce(self, touched: set[str], moved: set[str]) -> None:
-        for callback in tuple(self._watchers):
-            for run_id in touched:
+        for run_id in touched:
+            heard = self._watchers if not run_id else ("", run_id)
+            for callback in [one for name in heard for one in self._watchers.get(name, ())]:
                 callback(run_id, run_id in moved)
 
     async def _look(self) -> None:

@@ -137,6 +137,20 @@ async def test_a_watcher_hears_of_each_run_that_was_written_to(store: Store) -> 
     assert heard == [made.id]
 
 
+async def test_who_watches_one_run_hears_of_no_other(store: Store) -> None:
+    first, second = await store.trigger(a_trigger()), await store.trigger(a_trigger())
+    heard: list[tuple[str, bool]] = []
+    stop = store.watch(lambda run_id, moved: heard.append((run_id, moved)), run_id=first.id)
+
+    await store.cancel(second.id, by="mia", reason="")
+    await store.cancel(first.id, by="mia", reason="")
+    assert heard == [(first.id, True)]
+
+    stop()
+    await store.trigger(a_trigger())
+    assert heard == [(first.id, True)]
+
+
 async def test_a_watcher_hears_only_of_what_is_committed(store: Store) -> None:
     """Whoever looks again because of a hint finds what it was about."""
     found: list[asyncio.Task[object]] = []
