@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from agentflow.states import EntryKind
+from agentflow.states import EntryKind, WaitKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -109,6 +109,7 @@ class Index:
         What came after it in its scope was the handling of that failure. It belongs to the attempt that is over: its
         keys are used up, and what the new attempt asks for, even by the same name, is another operation.
         """
+        self._trigger_again(key)
         while key is not None and key != within and key in self.by_key:
             failed = self.by_key[key]
             failed.forget()
@@ -119,6 +120,19 @@ class Index:
                 later.is_spent = True
             del order[after:]
             key = enclosing(key)
+
+    def _trigger_again(self, key: str | None) -> None:
+        """A child run that failed has ended: waiting for it anew would hear the same, so another one is started.
+
+        Not for a child of a batch, whose other runs were started with it.
+        """
+        failed = self.by_key.get(key or "")
+        if failed is None or failed.operation != WaitKind.CHILD or failed.opened is None:
+            return
+        only = json.dumps([failed.opened.detail])
+        for one in self.by_key.values():
+            if one.operation == "trigger" and one.final is not None and one.final.output == only:
+                one.forget()
 
     def _reopen_within(self, key: str) -> None:
         """What the failure withdrew (a gate in another branch, a timer) is waited for anew."""

@@ -190,6 +190,29 @@ async def test_a_long_back_off_holds_no_memory_and_survives_a_crash(harness: Ope
         assert await h.result(run) == "flaky"
 
 
+async def test_a_child_that_failed_is_started_anew_by_its_parents_retry(harness: OpenHarness) -> None:
+    @task
+    async def child(n: int) -> int:
+        await flaky(f"child {n}")
+        return n
+
+    @task(retry=Retry(max_attempts=3, min_delay="1s"))
+    async def parent() -> int:
+        await good("before")
+        handle = await child.trigger(7)
+        await good("between")
+        return await handle
+
+    async with harness(parent, child) as h:
+        run = await h.trigger(parent)
+        await h.advance("1s")
+        await h.advance("2s")
+        assert await h.result(run) == 7
+        children = (await h.client.runs(parent_id=run.id)).items
+        assert sorted(one.status for one in children) == ["completed", "failed", "failed"]
+    assert (ledger["child 7"], ledger["before"], ledger["between"]) == (3, 1, 1)
+
+
 async def test_when_the_attempts_are_spent_the_run_fails_with_the_last_error(harness: OpenHarness) -> None:
     @task(retry=THRICE)
     async def trying() -> str:
