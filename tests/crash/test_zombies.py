@@ -100,7 +100,7 @@ def test_a_worker_stopped_in_the_middle_of_a_body_cannot_record_it_later(scene: 
             until(lambda: offer(fifo, LATE) or worker_of(scene, zombie) > first_id, "its body gets word, or is left")
             until(lambda: worker_of(scene, zombie) > first_id, "it comes back as a new worker")
         zombie.send(signal.SIGTERM)
-        until(lambda: offer(fifo, LATE) or not zombie.process.is_alive(), "nothing of it is left waiting")
+        until(lambda: offer(fifo, LATE) or not zombie.is_alive(), "nothing of it is left waiting")
         assert zombie.ended() == 0
     assert scene.database.everything() == finished
     scene.check(results={"the run": 5})

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import threading
 import time
 from multiprocessing import connection, forkserver
 from pathlib import Path
@@ -29,6 +30,9 @@ PR_SET_PDEATHSIG = 1
 PATIENCE = float(os.environ.get("AGENTFLOW_TEST_PATIENCE", "40"))
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["pytest", "tests.crash.programs"])
+# Starting a process also looks whether the others have ended, and an exit code can be read from its pipe only once: of
+# two threads that look at the same moment, one would be told 255.
+LOOKING = threading.Lock()
 
 
 def until(true: Callable[[], T], what: str, *, within: float = PATIENCE) -> T:
@@ -67,7 +71,8 @@ class Child:
         self.channel, theirs = CONTEXT.Pipe()
         environment = {failpoints.VARIABLE: kill, ledger.VARIABLE: str(ledger_file)}
         self.process = CONTEXT.Process(target=_begin, args=(environment, target, theirs, *args), daemon=True)
-        self.process.start()
+        with LOOKING:
+            self.process.start()
         theirs.close()
 
     def __enter__(self) -> Self:
@@ -76,7 +81,8 @@ class Child:
     def __exit__(self, *_: object) -> None:
         self.kill()
         self.channel.close()
-        self.process.close()
+        with LOOKING:
+            self.process.close()
 
     @property
     def pid(self) -> int:
@@ -94,9 +100,15 @@ class Child:
 
     def ended(self, *, within: float = PATIENCE) -> int:
         """Its exit code, negative for a signal, once it has ended."""
-        self.process.join(within)
-        assert self.process.exitcode is not None, f"the child {self.pid} was still alive after {within} s"
-        return self.process.exitcode
+        connection.wait([self.process.sentinel], timeout=within)
+        with LOOKING:
+            code = self.process.exitcode
+        assert code is not None, f"the child {self.pid} was still alive after {within} s"
+        return code
+
+    def is_alive(self) -> bool:
+        with LOOKING:
+            return self.process.is_alive()
 
     def send(self, number: int) -> None:
         os.kill(self.pid, number)
@@ -112,7 +124,7 @@ class Child:
 
     def kill(self) -> int:
         """Kill it with SIGKILL if it lives; its exit code."""
-        if self.process.is_alive():
+        if self.is_alive():
             self.process.kill()
         return self.ended()
 
