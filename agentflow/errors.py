@@ -8,7 +8,7 @@ AgentflowError
 ├── StoreError
 │   └── StoreUnavailable, StoreUnusable, LeaseLost, IllegalTransition
 ├── NotFound
-│   └── RunNotFound, ApprovalNotFound, TaskNotFound, ScheduleNotFound, WebhookNotFound
+│   └── RunNotFound, ApprovalNotFound, TaskNotFound, WebhookNotFound
 ├── Conflict                                            something else came first
 │   └── IdempotencyMismatch, AlreadyDecided, ApprovalExpired, ApprovalWithdrawn, StaleVersion
 ├── InvalidDecision, NotAuthentic                       refused; nothing was recorded
@@ -161,10 +161,6 @@ class ApprovalNotFound(NotFound):
 
 class TaskNotFound(NotFound):
     """No task has this id among the definitions given."""
-
-
-class ScheduleNotFound(NotFound):
-    """No schedule has this id."""
 
 
 class WebhookNotFound(NotFound):

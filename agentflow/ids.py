@@ -5,7 +5,6 @@ The layout follows ULID (48 bits of milliseconds, 80 bits of randomness, Crockfo
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from typing import TYPE_CHECKING, Final
 
@@ -29,17 +28,5 @@ def new_id(kind: str, at: datetime) -> str:
     return f"{kind}_{_ulid((millis << 80) | secrets.randbits(80))}"
 
 
-def derived_id(kind: str, at: datetime, *parts: str) -> str:
-    """The id that `parts` always give for this instant: a retried write finds the row its first try made."""
-    digest = hashlib.sha256("\x00".join(parts).encode()).digest()
-    millis = to_micros(at) // 1000
-    return f"{kind}_{_ulid((millis << 80) | int.from_bytes(digest[:10], 'big'))}"
-
-
 def _ulid(number: int) -> str:
     return "".join(PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10))
-
-
-def random_hex(length: int = 16) -> str:
-    """Unguessable hexadecimal text of `length` bytes."""
-    return secrets.token_hex(length)
