@@ -61,9 +61,9 @@ class Failure:
         return _from_tree(decode(text, dict[str, Any]))
 
 
-def same_in_replay(exc: BaseException) -> Exception:
+def same_in_replay(failure: Failure, exc: BaseException) -> Exception:
     """What a replay will raise for `exc`, with `exc` as its cause: what a task catches live is what it catches then."""
-    rebuilt = Failure.of(exc).to_exception()
+    rebuilt = failure.to_exception()
     rebuilt.__cause__ = exc
     return rebuilt
 

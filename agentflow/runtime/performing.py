@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentflow.clock import from_micros, to_micros
 from agentflow.errors import NotRecordable, PayloadTooLarge, StepTimedOut, UndecodablePayload
-from agentflow.failures import Failure
+from agentflow.failures import Failure, same_in_replay
 from agentflow.payloads import decode, preview, record
 from agentflow.requests import NewEntry, OpenWait
 from agentflow.retry import ONCE
@@ -174,8 +174,7 @@ class _Performance:
 
     async def _give_up(self, error: Exception, attempt: int) -> None:
         failure = Failure.of(error)
-        rebuilt = failure.to_exception()
-        rebuilt.__cause__ = error
+        rebuilt = same_in_replay(failure, error)
         inner = self._turn.key_of(error)
         self._turn.raised(rebuilt, inner or self._key)
         entry = self._entry(EntryKind.FAILED, attempt)

@@ -188,7 +188,7 @@ def test_a_traceback_starts_at_the_users_frames(tmp_path):
 
 def test_what_is_caught_live_is_what_is_caught_on_replay():
     exc = raised(Refused(order=Order(1), reason=Reason.LATE))
-    live = same_in_replay(exc)
+    live = same_in_replay(Failure.of(exc), exc)
     replayed = Failure.from_json(Failure.of(exc).to_json()).to_exception()
     assert live.__cause__ is exc
     assert (type(live), live.args, vars(live)) == (type(replayed), replayed.args, vars(replayed))
