@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, assert_never
 
@@ -27,6 +28,10 @@ def why(  # noqa: PLR0911  one sentence for each status
             return f"worker {run.worker_id} is executing it (turn {run.epoch}, attempt {run.attempt})"
         case RunStatus.WAITING:
             return "; ".join(_waiting(wait, now) for wait in waits) or "it waits for nothing that is recorded: a defect"
+        case RunStatus.PAUSED:
+            return f"{_paused(run)}; it goes on when somebody resumes it"
+        case RunStatus.EXPIRED:
+            return f"it expired {_ago(run.finished_at, now)}: no worker had started it by {run.expires_at}"
         case RunStatus.NEEDS_ATTENTION:
             said = Failure.from_json(run.error).message if run.error else "it stopped"
             return f"{said}. An operator resumes or cancels it."
@@ -39,6 +44,11 @@ def why(  # noqa: PLR0911  one sentence for each status
             return f"it was cancelled {_ago(run.finished_at, now)}"
         case _:
             assert_never(run.status)
+
+
+def _paused(run: Run) -> str:
+    said = json.loads(run.pause or "{}")
+    return f"paused by {said.get('by', 'somebody')}" + (f": {said['reason']}" if said.get("reason") else "")
 
 
 def _queued(run: Run, workers: Sequence[Worker], now: datetime) -> str:
@@ -65,6 +75,13 @@ def _waiting(wait: Wait, now: datetime) -> str:
             return f"sleeping until its timer fires in {left} ({wait.key})"
         case WaitKind.RETRY:
             return f"{wait.key} failed and is tried again in {left}"
+        case WaitKind.EVENT | WaitKind.MESSAGE:
+            name, _, key = (wait.subject or "").partition(":")
+            until = "" if left is None else f", at most {left} more"
+            return f"waiting {since} for event {name!r}" + (f" of {key!r}" if key else "") + f"{until} ({wait.key})"
+        case WaitKind.CALLBACK:
+            until = "" if left is None else f", at most {left} more"
+            return f"waiting {since} for another system to complete callback {wait.subject}{until} ({wait.key})"
         case _:
             assert_never(wait.kind)
 

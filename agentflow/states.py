@@ -8,6 +8,10 @@ documentation all read this table.
 from __future__ import annotations
 
 from enum import Enum, StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
 
 
 class RunStatus(StrEnum):
@@ -16,13 +20,15 @@ class RunStatus(StrEnum):
     QUEUED = "queued"
     RUNNING = "running"
     WAITING = "waiting"
+    PAUSED = "paused"
     NEEDS_ATTENTION = "needs_attention"
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    EXPIRED = "expired"
 
 
-TERMINAL = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED})
+TERMINAL = frozenset({RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.EXPIRED})
 OPEN = frozenset(RunStatus) - TERMINAL
 
 
@@ -38,19 +44,20 @@ class Transition(Enum):
     DIVERGE = ("code and journal do not fit", {RunStatus.RUNNING}, RunStatus.NEEDS_ATTENTION)
     COMPLETE = ("the task returned", {RunStatus.RUNNING}, RunStatus.COMPLETED)
     FAIL = ("the task failed for good", {RunStatus.RUNNING}, RunStatus.FAILED)
-    OVERRUN = (
-        "max_duration has passed",
-        {RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING},
-        RunStatus.FAILED,
+    OVERRUN = ("its deadline has passed", OPEN - {RunStatus.NEEDS_ATTENTION}, RunStatus.FAILED)
+    CANCEL = ("somebody cancelled it", OPEN, RunStatus.CANCELLED)
+    UNDO = ("it is to end, and has steps to undo first", OPEN, RunStatus.QUEUED)
+    ABORT = ("its steps are undone", {RunStatus.RUNNING}, RunStatus.CANCELLED)
+    EXPIRE = ("nobody started it in time", {RunStatus.QUEUED}, RunStatus.EXPIRED)
+    PAUSE = ("somebody paused it", {RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING}, RunStatus.PAUSED)
+    RESUME = ("an operator resumes it", {RunStatus.PAUSED, RunStatus.NEEDS_ATTENTION}, RunStatus.QUEUED)
+    RETRY = (
+        "an operator has it tried again",
+        {RunStatus.FAILED, RunStatus.CANCELLED, RunStatus.EXPIRED},
+        RunStatus.QUEUED,
     )
-    CANCEL = (
-        "somebody cancelled it",
-        {RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.WAITING, RunStatus.NEEDS_ATTENTION},
-        RunStatus.CANCELLED,
-    )
-    RESUME = ("an operator resumes it", {RunStatus.NEEDS_ATTENTION}, RunStatus.QUEUED)
 
-    def __init__(self, said: str, sources: set[RunStatus], target: RunStatus) -> None:
+    def __init__(self, said: str, sources: AbstractSet[RunStatus], target: RunStatus) -> None:
         self.said = said
         self.sources = frozenset(sources)
         self.target = target
@@ -92,16 +99,22 @@ class EntryKind(StrEnum):
     WAIT_RESOLVED = "wait_resolved"
     INPUT_CHANGED = "input_changed"
     NOTED = "noted"
+    PATCHED = "patched"
     PARKED = "parked"
     REQUEUED = "requeued"
     RECOVERED = "recovered"
     RESUMED = "resumed"
+    PAUSED = "paused"
+    RETRIED = "retried"
+    FORKED = "forked"
+    UNDOING = "undoing"
     RUN_ATTEMPT_FAILED = "run_attempt_failed"
     DIVERGED = "diverged"
     QUARANTINED = "quarantined"
     RUN_COMPLETED = "run_completed"
     RUN_FAILED = "run_failed"
     RUN_CANCELLED = "run_cancelled"
+    RUN_EXPIRED = "run_expired"
 
 
 class WaitKind(StrEnum):
@@ -111,3 +124,23 @@ class WaitKind(StrEnum):
     RETRY = "retry"
     APPROVAL = "approval"
     CHILD = "child"
+    EVENT = "event"
+    MESSAGE = "message"
+    CALLBACK = "callback"
+
+
+class CallbackStatus(StrEnum):
+    """Where a callback is; every value but `PENDING` is final."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    CANCELLED = "cancelled"
+
+
+class ParentClose(StrEnum):
+    """What becomes of a child run when its parent fails, is cancelled or overruns."""
+
+    CANCEL = "cancel"
+    ABANDON = "abandon"

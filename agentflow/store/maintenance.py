@@ -7,6 +7,7 @@ queued again in bounded batches.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, exists, func, insert, null, select, update
@@ -17,7 +18,7 @@ from agentflow.failures import Failure
 from agentflow.ids import WORKER, new_id
 from agentflow.requests import NewEntry
 from agentflow.states import ApprovalStatus, EntryKind, RunStatus, Transition
-from agentflow.store import decisions, journal, rows, runs, tables, waits
+from agentflow.store import control, decisions, journal, rows, tables, waits
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, by_index, const, consts
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from agentflow.records import Run, Worker
+    from agentflow.requests import NewWorker
     from agentflow.store.transaction import Transaction
 
 run = table_of(tables.RunRow)
@@ -37,7 +39,9 @@ RENEW = Statement(
     update(worker).where(worker.c.id == bindparam("worker_id")).values(lease_until=bindparam("lease_until"))
 )
 HELD = Statement(
-    select(run.c.id, run.c.epoch).where(run.c.worker_id == bindparam("worker_id"), run.c.status == const("running"))
+    select(run.c.id, run.c.epoch)
+    .where(run.c.worker_id == bindparam("worker_id"), run.c.status == const("running"))
+    .with_hint(*by_index(run, "ix_agentflow_run_held"))
 )
 FORGET = Statement(delete(worker).where(worker.c.id == bindparam("worker_id")))
 FORGET_LAPSED = Statement(delete(worker).where(worker.c.lease_until < bindparam("now")))
@@ -114,15 +118,16 @@ NEXT_APPROVAL = Statement(
 )
 
 
-def register_worker(tx: Transaction, host: str, pid: int, started: str, lease_for: timedelta) -> Worker:
+def register_worker(tx: Transaction, new: NewWorker) -> Worker:
     """A worker with a fresh lease."""
     values: dict[str, Any] = {
         "id": new_id(WORKER, from_micros(tx.now)),
-        "host": host,
-        "pid": pid,
-        "started": started,
+        "host": new.host,
+        "pid": new.pid,
+        "started": new.started,
         "started_at": tx.now,
-        "lease_until": tx.now + lease_for // MICROSECOND,
+        "lease_until": tx.now + new.lease_for // MICROSECOND,
+        "tasks": json.dumps(sorted(new.tasks)),
     }
     tx.run(REGISTER, values)
     return rows.worker(tuple(values[c.name] for c in worker.columns))
@@ -198,7 +203,7 @@ def _overrun(tx: Transaction, one: Run) -> None:
         return  # cancelled a moment ago together with its parent, which was overdue too
     journal.enter(tx, one.id, NewEntry(kind=EntryKind.RUN_FAILED, error=error), epoch=one.epoch)
     waits.withdraw(tx, one.id)
-    runs.cancel_children(tx, one.id, by=f"parent {one.id}")
+    control.cancel_children(tx, one.id, by=f"parent {one.id}")
     waits.tell_parents(tx, one.id, Transition.OVERRUN.target, None, error)
 
 

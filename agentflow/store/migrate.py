@@ -34,6 +34,7 @@ def configuration(connection: Connection | None = None) -> Config:
 def upgrade_sqlite(path: Path) -> None:
     """Upgrade the file to the newest revision, in one transaction. Raises `StoreUnusable` if it is newer than that."""
     raw = connect(path)
+    raw.execute("PRAGMA foreign_keys = OFF")  # a table that is made anew is for a moment not there to be referred to
     engine = create_engine("sqlite://", creator=lambda: raw, module=driver, poolclass=StaticPool)
     event.listen(engine, "begin", _begin_immediate)
     try:

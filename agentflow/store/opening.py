@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from agentflow.clock import Clock
 
-SCHEMA: Final = "0001"
+SCHEMA: Final = "0002"
 
 
 async def open_store(url: str, *, clock: Clock | None = None) -> SqliteStore:

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, null, update
 
 from agentflow.clock import MICROSECOND
 from agentflow.errors import LeaseLost
-from agentflow.requests import Completed, Failed, HandedBack, NeedsAttention, NewEntry, TryAgain
+from agentflow.requests import Completed, Failed, HandedBack, NeedsAttention, NewEntry, TryAgain, Undone
 from agentflow.states import TERMINAL, EntryKind, Transition
 from agentflow.store import journal, tables, waits
 from agentflow.store.rows import table_of
@@ -42,6 +42,8 @@ def finish(tx: Transaction, lease: Lease, outcome: Outcome) -> None:
             _move(tx, lease, Transition.COMPLETE, entry, output=output)
         case Failed(error):
             _move(tx, lease, Transition.FAIL, NewEntry(kind=EntryKind.RUN_FAILED, error=error), error=error)
+        case Undone():
+            _move(tx, lease, Transition.ABORT, NewEntry(kind=EntryKind.RUN_CANCELLED))
         case TryAgain(error, delay, retry_key):
             entry = NewEntry(kind=EntryKind.RUN_ATTEMPT_FAILED, error=error, detail=retry_key)
             again_at = tx.now + delay // MICROSECOND

@@ -10,7 +10,7 @@ from sqlalchemy import inspect
 from agentflow import records
 from agentflow.clock import from_micros
 from agentflow.errors import StoreUnusable
-from agentflow.states import ApprovalStatus, EntryKind, RunStatus, WaitKind
+from agentflow.states import ApprovalStatus, EntryKind, ParentClose, RunStatus, WaitKind
 from agentflow.store import tables
 from agentflow.store.statements import columns
 
@@ -64,8 +64,8 @@ def _converter(record: type[R], row: type[tables.Base], converts: Mapping[str, A
 run = _converter(
     records.Run,
     tables.RunRow,
-    {"status": RunStatus}
-    | dict.fromkeys(("available_at", "deadline_at", "created_at", "started_at", "finished_at"), _instant),
+    {"status": RunStatus, "on_parent_close": ParentClose}
+    | dict.fromkeys(("available_at", "deadline_at", "created_at", "started_at", "finished_at", "expires_at"), _instant),
 )
 entry = _converter(records.Entry, tables.EntryRow, {"kind": EntryKind, "at": from_micros, "took": _span})
 log_line = _converter(records.LogLine, tables.LogRow, {"at": from_micros})

@@ -8,14 +8,25 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
-from agentflow.store import decisions, journal, maintenance, outcomes, reads, runs, triggers
+from agentflow import requests as q
+from agentflow.store import (
+    claiming,
+    control,
+    decisions,
+    journal,
+    maintenance,
+    outcomes,
+    reads,
+    runs,
+    triggering,
+    triggers,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
     from datetime import datetime, timedelta
 
     from agentflow import records as r
-    from agentflow import requests as q
     from agentflow.errors import AgentflowError
     from agentflow.states import RunStatus
     from agentflow.store.base import Claimed
@@ -43,18 +54,18 @@ class SqlStore(ABC):
         """What a verb of a few indexed look-ups gives, by the shortest way; each look-up sees its own moment."""
 
     async def trigger(self, request: q.TriggerRun) -> r.Run:
-        return await self.write(runs.trigger, request)
+        return await self.write(triggering.trigger, request)
 
     async def trigger_many(self, requests: Sequence[q.TriggerRun]) -> Sequence[r.Run]:
-        return await self.write(runs.trigger_many, requests)
+        return await self.write(triggering.trigger_many, requests)
 
     async def trigger_child(
         self, lease: q.Lease, requests: Sequence[q.TriggerRun], entry: q.NewEntry
     ) -> Sequence[r.Run]:
-        return await self.write(runs.trigger_child, lease, requests, entry)
+        return await self.write(triggering.trigger_child, lease, requests, entry)
 
     async def claim(self, request: q.ClaimRuns) -> Sequence[Claimed]:
-        return await self.write(runs.claim, request)
+        return await self.write(claiming.claim, request)
 
     async def append(self, lease: q.Lease, entry: q.NewEntry) -> None:
         await self.write(journal.append, lease, entry)
@@ -75,16 +86,19 @@ class SqlStore(ABC):
         await self.write(journal.keep_logs, lines)
 
     async def cancel(self, run_id: str, *, by: str, reason: str) -> r.Run:
-        return await self.write(runs.cancel, run_id, by, reason)
+        return await self.write(control.cancel, run_id, by, reason)
 
     async def resume(self, run_id: str, *, by: str) -> r.Run:
-        return await self.write(runs.resume, run_id, by)
+        return await self.write(control.resume, run_id, by)
 
     async def decide(self, request: q.Decide) -> r.Decision:
         return await self.write(decisions.decide, request)
 
-    async def register_worker(self, *, host: str, pid: int, started: str, lease_for: timedelta) -> r.Worker:
-        return await self.write(maintenance.register_worker, host, pid, started, lease_for)
+    async def register_worker(
+        self, *, host: str, pid: int, started: str, lease_for: timedelta, tasks: Sequence[str] = ()
+    ) -> r.Worker:
+        new = q.NewWorker(host=host, pid=pid, started=started, lease_for=lease_for, tasks=tasks)
+        return await self.write(maintenance.register_worker, new)
 
     async def retire_worker(self, worker_id: str) -> None:
         await self.write(maintenance.retire_worker, worker_id)

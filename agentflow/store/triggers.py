@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from agentflow.clock import to_micros
 from agentflow.errors import IdempotencyMismatch
-from agentflow.store import rows, runs, tables
+from agentflow.store import rows, tables, triggering
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, columns
 
@@ -86,7 +86,7 @@ def fire(tx: Transaction, request: Fire) -> Run | None:
     advanced = tx.run(ADVANCE, key | {"next_fire_at": _micros(request.next_fire_at)})
     if advanced == 0 or tx.row(OCCURRED, key) is not None:
         return None
-    made = runs.trigger(tx, request.run)
+    made = triggering.trigger(tx, request.run)
     tx.run(OCCUR, key | {"run_id": made.id, "created_at": tx.now})
     return made
 
@@ -103,7 +103,7 @@ def deliver(tx: Transaction, request: Deliver) -> Delivery:
                 f"made run {first.run_id}; no run was made"
             )
         return first
-    made = runs.trigger(tx, request.run)
+    made = triggering.trigger(tx, request.run)
     values = key | {"digest": request.digest, "run_id": made.id, "received_at": tx.now}
     tx.run(DELIVER, values)
     return rows.delivery(tuple(values[name] for name in columns(delivery)))

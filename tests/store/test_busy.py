@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agentflow.errors import StoreUnavailable
-from agentflow.store import runs, sqlite, sqlite_writer
+from agentflow.store import sqlite, sqlite_writer, triggering
 from agentflow.store.sqlite import SqliteStore
 from agentflow.store.sqlite_file import connect
 from tests.store.programs import HOLD_THE_LOCK, Program, programs
@@ -86,9 +86,9 @@ async def test_waiting_ends_with_an_error_and_nothing_stored(
 
 
 async def test_closing_waits_for_a_write_that_waits(store: SqliteStore, holder: Program) -> None:
-    written = store.write(runs.trigger, a_trigger())
+    written = store.write(triggering.trigger, a_trigger())
     await until(lambda: is_waiting(store))
-    also = store.write(runs.trigger, a_trigger())
+    also = store.write(triggering.trigger, a_trigger())
     closing = asyncio.ensure_future(store.close())
     holder.go_on()
 

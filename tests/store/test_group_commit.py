@@ -9,7 +9,7 @@ import pytest
 
 from agentflow.errors import IdempotencyMismatch, LeaseLost, StoreUnavailable
 from agentflow.requests import Lease
-from agentflow.store import runs
+from agentflow.store import triggering
 from agentflow.store.sqlite import SqliteStore
 from agentflow.store.sqlite_writer import BATCH_LIMIT
 from tests.support.stores import a_trigger, a_turn, an_entry
@@ -35,7 +35,7 @@ async def written(store: SqliteStore, verb: Any) -> Any:
 
 def write_and_break(tx: SqliteTransaction) -> None:
     """A verb with a defect in its middle."""
-    runs.trigger(tx, a_trigger())
+    triggering.trigger(tx, a_trigger())
     raise ZeroDivisionError
 
 
@@ -119,7 +119,7 @@ async def test_nobody_is_answered_before_the_commit(store: SqliteStore, outside:
     """Were the process to die in between, an answer given earlier would have been a lie."""
     inside: list[tuple[int, bool]] = []
     answered: list[int] = []
-    first: asyncio.Future[Any] = store.write(runs.trigger, a_trigger())
+    first: asyncio.Future[Any] = store.write(triggering.trigger, a_trigger())
     first.add_done_callback(lambda _: answered.append(seen_by(outside)))
     second = store.write(lambda _tx: inside.append((seen_by(outside), first.done())))
 
@@ -141,8 +141,8 @@ async def test_a_failed_commit_stores_nothing_says_so_and_is_got_over(store: Sql
 
 
 async def test_a_caller_that_goes_away_leaves_its_verb_and_the_others_whole(store: SqliteStore) -> None:
-    impatient: asyncio.Future[Any] = store.write(runs.trigger, a_trigger())
-    patient = store.write(runs.trigger, a_trigger())
+    impatient: asyncio.Future[Any] = store.write(triggering.trigger, a_trigger())
+    patient = store.write(triggering.trigger, a_trigger())
     impatient.cancel()
 
     await patient
@@ -159,7 +159,7 @@ async def test_verbs_of_one_batch_see_what_came_before_them(store: SqliteStore) 
 
 
 async def test_closing_flushes_what_is_queued(store: SqliteStore, outside: Connection) -> None:
-    queued = [store.write(runs.trigger, a_trigger()) for _ in range(2 * BATCH_LIMIT)]
+    queued = [store.write(triggering.trigger, a_trigger()) for _ in range(2 * BATCH_LIMIT)]
 
     await store.close()
 

@@ -6,7 +6,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agentflow.store import decisions, journal, maintenance, outcomes, reads, runs, triggers, waits
+from agentflow.store import (
+    claiming,
+    control,
+    decisions,
+    journal,
+    maintenance,
+    outcomes,
+    reads,
+    runs,
+    triggering,
+    triggers,
+    waits,
+)
 from agentflow.store.sqlite import SqliteStore
 from agentflow.store.statements import Statement
 from tests.support.stores import a_gated_run
@@ -14,7 +26,7 @@ from tests.support.stores import a_gated_run
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-MODULES = (decisions, journal, maintenance, outcomes, reads, runs, triggers, waits)
+MODULES = (claiming, control, decisions, journal, maintenance, outcomes, reads, runs, triggering, triggers, waits)
 STATEMENTS = {
     f"{module.__name__.rpartition('.')[2]}.{name}": value
     for module in MODULES
@@ -40,8 +52,8 @@ PAGES = {
     "runs in a status": (reads._runs(("failed",), False, False, False, True), "ix_agentflow_run_status"),
     "a run's children": (reads._runs((), False, True, False, False), "ix_agentflow_run_parent_id"),
     "all runs": (reads._runs((), False, False, False, True), "sqlite_autoindex_agentflow_run_1"),
-    "due runs": (runs._claim(3, 0), "ix_agentflow_run_due"),
-    "due runs of a queue": (runs._claim(3, 2), "ix_agentflow_run_due"),
+    "due runs": (claiming._claim(3, 0), "ix_agentflow_run_due"),
+    "due runs of a queue": (claiming._claim(3, 2), "ix_agentflow_run_due"),
     "overdue approvals": (decisions.OVERDUE, "ix_agentflow_approval_deadline"),
     "overdue runs": (maintenance.OVERDUE, "ix_agentflow_run_deadline"),
     "the next run": (maintenance.NEXT_RUN, "ix_agentflow_run_due"),
@@ -51,7 +63,7 @@ PAGES = {
     "a worker's runs": (maintenance.HELD, "ix_agentflow_run_held"),
     "who waits for a run": (waits.FOR_CHILD, "ix_agentflow_wait_subject"),
     "the next entry's number": (journal.APPEND, "uq_agentflow_journal_run_id_seq"),
-    "the run of a key": (runs.BY_KEY, "uq_agentflow_run_task_idempotency_key"),
+    "the run of a key": (triggering.BY_KEY, "uq_agentflow_run_task_idempotency_key"),
 }
 IN_ORDER = {name for name in PAGES if name not in {"a run's approvals", "a run's children"}}
 

@@ -1,0 +1,114 @@
+"""Reading: runs, what is recorded of them, what they wait for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from agentflow.client.holder import Holder
+from agentflow.durations import duration
+from agentflow.reasons import why
+from agentflow.requests import ApprovalFilter, RunFilter
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from datetime import timedelta
+
+    from agentflow.records import Approval, Counts, Entry, LogLine, Page, Run, Wait, Worker
+    from agentflow.states import RunStatus
+
+
+class Reading(Holder):
+    """Listings and look-ups."""
+
+    async def run(self, run_id: str) -> Run:
+        """The run with this id. Raises `RunNotFound`."""
+        return await self._store.run(run_id)
+
+    async def runs(
+        self,
+        *,
+        statuses: Sequence[RunStatus] = (),
+        task: str | None = None,
+        parent_id: str | None = None,
+        search: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Run]:
+        """Runs, newest first, `limit` at a time; `search` matches the start of an id or part of a task's id."""
+        return await self._store.runs(
+            RunFilter(statuses=statuses, task=task, parent_id=parent_id, search=search, cursor=cursor, limit=limit)
+        )
+
+    async def journal(self, run_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[Entry]:
+        """The run's journal in order, from the entry after `seq` `after`."""
+        return await self._store.entries(run_id, after=after, limit=limit)
+
+    async def logs(self, run_id: str) -> Sequence[LogLine]:
+        """What the run logged, oldest first."""
+        return await self._store.logs(run_id)
+
+    async def waits(self, run_id: str) -> Sequence[Wait]:
+        """What the run waits for."""
+        return await self._store.waits(run_id)
+
+    async def approval(self, approval_id: str) -> Approval:
+        """The approval with this id. Raises `ApprovalNotFound`."""
+        return await self._store.approval(approval_id)
+
+    async def approvals(
+        self,
+        *,
+        pending: bool | None = True,
+        run_id: str | None = None,
+        search: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Page[Approval]:
+        """Approvals: pending ones by deadline, priority and age; decided ones (`pending=False`) newest first."""
+        return await self._store.approvals(
+            ApprovalFilter(pending=pending, run_id=run_id, search=search, cursor=cursor, limit=limit)
+        )
+
+    async def counts(self) -> Counts:
+        """How many runs are in each status, and how many approvals are pending."""
+        return await self._store.counts()
+
+    async def workers(self) -> Sequence[Worker]:
+        """The workers whose lease is recorded, alive or not yet given up."""
+        return await self._store.workers()
+
+    async def why(self, run_id: str) -> str:
+        """One sentence: why the run is where it is, who or what moves it on, and when. Raises `RunNotFound`."""
+        run = await self._store.run(run_id)
+        return why(run, await self._store.waits(run_id), await self._store.workers(), now=self.now())
+
+    async def result(self, run_id: str, *, timeout: str | float | timedelta | None = None) -> Run:
+        """The run, once it has ended. Raises `RunNotFound`, or `TimeoutError` if it has not ended in time."""
+        moved = asyncio.Event()
+
+        def heard(_: str, has_moved: bool) -> None:
+            if has_moved:
+                moved.set()
+
+        stop = self._store.watch(heard, run_id=run_id)
+        try:
+            async with asyncio.timeout(None if timeout is None else duration(timeout).total_seconds()):
+                while not (run := await self._store.run(run_id)).is_finished:
+                    await moved.wait()
+                    moved.clear()
+                return run
+        finally:
+            stop()
+
+    async def feed(self, *, after: int, limit: int = 200) -> Sequence[Entry]:
+        """Journal entries of all runs with an id above `after`, oldest first."""
+        return await self._store.feed(after=after, limit=limit)
+
+    async def head(self) -> int:
+        """The id of the newest journal entry of all runs; where a follower begins."""
+        return await self._store.head()
+
+    def changes(self) -> AsyncIterator[None]:
+        """Yield at once and then after each burst of commits, by this program or another."""
+        return self._store.changes()

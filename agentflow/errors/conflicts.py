@@ -1,0 +1,96 @@
+"""Losing a race, and decisions and deliveries that are refused: nothing was changed or recorded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentflow.errors.base import AgentflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agentflow.errors.base import FieldProblem
+
+
+class Conflict(AgentflowError):
+    """Something else came first; nothing was changed by this call."""
+
+
+class IdempotencyMismatch(Conflict):
+    """The key was used before with other content; the first use stands."""
+
+
+class AlreadyDecided(Conflict):
+    """The approval was resolved before this decision; the first one stands."""
+
+    def __init__(self, *, approval_id: str, outcome: str, decided_by: str) -> None:
+        super().__init__(
+            f"approval {approval_id} was already {outcome} by {decided_by}; this decision was not recorded"
+        )
+        self.approval_id = approval_id
+        self.outcome = outcome
+        self.decided_by = decided_by
+
+
+class ApprovalExpired(Conflict):
+    """The deadline had passed when the decision came; it was not recorded."""
+
+    def __init__(self, *, approval_id: str, expired_at: str) -> None:
+        super().__init__(f"approval {approval_id} expired at {expired_at}; this decision was not recorded")
+        self.approval_id = approval_id
+        self.expired_at = expired_at
+
+
+class ApprovalWithdrawn(Conflict):
+    """The approval is no longer asked for: its run was cancelled or ended, or it was replaced."""
+
+    def __init__(self, *, approval_id: str, outcome: str) -> None:
+        super().__init__(f"approval {approval_id} is {outcome}; this decision was not recorded")
+        self.approval_id = approval_id
+        self.outcome = outcome
+
+
+class StaleVersion(Conflict):
+    """The approval changed since the caller read it; this decision was not recorded."""
+
+
+class InvalidDecision(AgentflowError):
+    """The decision cannot be accepted as it is; the approval is still pending."""
+
+    def __init__(self, *, approval_id: str, errors: Sequence[FieldProblem]) -> None:
+        super().__init__(f"approval {approval_id} is still pending: " + "; ".join(map(str, errors)))
+        self.approval_id = approval_id
+        self.errors = tuple(errors)
+
+
+class NotAuthentic(AgentflowError):
+    """A webhook delivery could not be verified; nothing was stored and no run was made."""
+
+
+class CallbackResolved(Conflict):
+    """The callback had its answer, timed out or was withdrawn before; this answer was not recorded."""
+
+    def __init__(self, *, callback_id: str, status: str) -> None:
+        super().__init__(f"callback {callback_id} is {status}; this answer was not recorded")
+        self.callback_id = callback_id
+        self.status = status
+
+
+class SingletonTaken(Conflict):
+    """An open run holds the singleton key; no run was made."""
+
+    def __init__(self, *, task: str, key: str, run_id: str) -> None:
+        super().__init__(f"task {task!r} has an open run for singleton key {key!r}: {run_id}; no run was made")
+        self.run_id = run_id
+
+
+class QueueFull(Conflict):
+    """As many runs are lined up in the queue as it allows; no run was made."""
+
+    def __init__(self, *, queue: str, backlog: int) -> None:
+        super().__init__(
+            f"queue {queue!r} has {backlog:,} runs lined up, as many as it allows; no run was made. Try again later, "
+            "or raise its backlog"
+        )
+        self.queue = queue
+        self.backlog = backlog

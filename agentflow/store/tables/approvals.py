@@ -1,0 +1,76 @@
+"""Requests for a decision, and decisions."""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Text
+from sqlmodel import Field
+
+from agentflow.states import ApprovalStatus
+from agentflow.store.tables.base import DOUBLE, STRICT, Base, instant, one_of, partial, text, whole
+
+
+class ApprovalRow(Base, table=True):
+    """A request for a decision."""
+
+    __tablename__ = "agentflow_approval"
+    __table_args__ = (
+        CheckConstraint(one_of("status", ApprovalStatus), name="status"),
+        partial("ix_agentflow_approval_deadline", "deadline_at", where="status = 'pending'"),
+        partial("ix_agentflow_approval_inbox", "urgency", "id", where="status = 'pending'"),
+        Index("ix_agentflow_approval_decided_at", "decided_at", "id"),
+        Index("ix_agentflow_approval_run_id_key", "run_id", "key"),
+        STRICT,
+    )
+
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    run_id: str = Field(sa_column=Column(Text, ForeignKey("agentflow_run.id"), nullable=False))
+    task: str = Field(sa_column=text())
+    key: str = Field(sa_column=text())
+    status: str = Field(sa_column=text())
+    title: str = Field(sa_column=text())
+    summary: str = Field(sa_column=text())
+    body: str = Field(sa_column=text())
+    reason: str = Field(sa_column=text())
+    risk: str = Field(sa_column=text())
+    priority: int = Field(sa_column=whole())
+    confidence: float | None = Field(sa_column=Column(DOUBLE, nullable=True))
+    field_confidence: str = Field(sa_column=text())
+    evidence: str = Field(sa_column=text())
+    tags: str = Field(sa_column=text())
+    allow: str = Field(sa_column=text())
+    data: str = Field(sa_column=text())
+    schema_: str = Field(sa_column=Column("schema", Text, nullable=False))
+    digest: str = Field(sa_column=text())
+    on_timeout: str = Field(sa_column=text())
+    default: str | None = Field(sa_column=text(nullable=True))
+    version: int = Field(sa_column=whole())
+    created_at: int = Field(sa_column=instant(nullable=False))
+    deadline_at: int | None = Field(sa_column=instant())
+    decided_at: int | None = Field(sa_column=instant())
+    decided_by: str | None = Field(sa_column=text(nullable=True))
+    channel: str | None = Field(sa_column=text(nullable=True))
+    comment: str = Field(sa_column=text())
+    final: str | None = Field(sa_column=text(nullable=True))
+    final_digest: str | None = Field(sa_column=text(nullable=True))
+    patch: str | None = Field(sa_column=text(nullable=True))
+    decision_id: str | None = Field(sa_column=text(nullable=True))
+    urgency: int = Field(sa_column=instant(nullable=False))
+
+
+class DecisionRow(Base, table=True):
+    """A decision that was accepted, by the id its sender chose; at most one for an approval."""
+
+    __tablename__ = "agentflow_decision"
+    __table_args__ = (Index("uq_agentflow_decision_approval_id", "approval_id", unique=True), STRICT)
+
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    approval_id: str = Field(sa_column=Column(Text, ForeignKey("agentflow_approval.id"), nullable=False))
+    digest: str = Field(sa_column=text())
+    verdict: str = Field(sa_column=text())
+    outcome: str = Field(sa_column=text())
+    decided_by: str = Field(sa_column=text())
+    channel: str = Field(sa_column=text())
+    comment: str = Field(sa_column=text())
+    final: str | None = Field(sa_column=text(nullable=True))
+    final_digest: str | None = Field(sa_column=text(nullable=True))
+    decided_at: int = Field(sa_column=instant(nullable=False))

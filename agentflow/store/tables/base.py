@@ -1,0 +1,53 @@
+"""What every table of ours is made with."""
+
+from __future__ import annotations
+
+from enum import StrEnum  # noqa: TC003  SQLModel reads the module's names
+from typing import Any, ClassVar
+
+from sqlalchemy import DOUBLE_PRECISION, REAL, BigInteger, Column, Index, Integer, MetaData, Text
+from sqlalchemy import text as sql
+from sqlmodel import SQLModel
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+STRICT = {"sqlite_strict": True}
+LONG = BigInteger().with_variant(Integer(), "sqlite")  # STRICT tables know INTEGER only; it holds 64 bits there
+DOUBLE: Any = DOUBLE_PRECISION().with_variant(REAL(), "sqlite")
+
+
+class Base(SQLModel):
+    """Every table of ours."""
+
+    metadata: ClassVar[MetaData] = MetaData(naming_convention=NAMING)
+
+
+def one_of(column: str, values: type[StrEnum]) -> str:
+    """The condition that a column holds one of these values."""
+    return f"{column} IN ({', '.join(repr(value.value) for value in values)})"
+
+
+def instant(*, nullable: bool = True) -> Any:
+    """A column of whole microseconds since 1970, UTC."""
+    return Column(LONG, nullable=nullable)
+
+
+def text(*, nullable: bool = False, default: str | None = None) -> Any:
+    """A column of text."""
+    return Column(Text, nullable=nullable, server_default=default)
+
+
+def whole(*, nullable: bool = False, default: int | None = None) -> Any:
+    """A column of whole numbers."""
+    return Column(Integer, nullable=nullable, server_default=None if default is None else str(default))
+
+
+def partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
+    """An index of the rows that meet a condition."""
+    condition = sql(where)
+    return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
