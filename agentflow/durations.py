@@ -16,7 +16,7 @@ _UNITS = {
     "d": timedelta(days=1),
     "w": timedelta(weeks=1),
 }
-_LONGEST = timedelta(days=36_525)
+LONGEST = timedelta(days=36_525)
 _PART = re.compile(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d|w)", re.ASCII)
 _WHOLE = re.compile(rf"{_PART.pattern}(?: ?{_PART.pattern})*", re.ASCII)
 _LONGEST_TEXT = 100
@@ -34,7 +34,7 @@ def duration(value: str | float | timedelta) -> timedelta:
         raise InvalidDuration(f"{_quoted(value)} is longer than 100 years; {_FORMS}") from None
     if span < timedelta(0):
         raise InvalidDuration(f"{_quoted(value)} is negative; {_FORMS}")
-    if span > _LONGEST:
+    if span > LONGEST:
         raise InvalidDuration(f"{_quoted(value)} is longer than 100 years; {_FORMS}")
     return span
 

@@ -109,7 +109,8 @@ def _traceback(exc: BaseException, message: str) -> str:
     try:
         frames = traceback.extract_tb(_first_of_theirs(exc.__traceback__))
         lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames)] if frames else []
-        text = "".join([*lines, f"{type(exc).__qualname__}: {message}"])
+        notes = [f"\n{note}" for note in getattr(exc, "__notes__", [])]
+        text = "".join([*lines, f"{type(exc).__qualname__}: {message}", *notes])
     except Exception:  # noqa: BLE001 - a traceback is a convenience; the failure is stored without one
         return ""
     if len(text) > _LONGEST:

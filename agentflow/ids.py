@@ -5,6 +5,7 @@ The layout follows ULID (48 bits of milliseconds, 80 bits of randomness, Crockfo
 
 from __future__ import annotations
 
+import re
 import secrets
 from typing import TYPE_CHECKING, Final
 
@@ -20,12 +21,28 @@ RUN: Final = "run"
 APPROVAL: Final = "apr"
 DECISION: Final = "dec"
 WORKER: Final = "wrk"
+EVENT: Final = "evt"
+CALLBACK: Final = "cbk"
+TOKEN: Final = "cbt"  # noqa: S105  how tokens begin, not one
+
+HIDDEN: Final = f"{TOKEN}_[hidden]"
+_TOKENS: Final = re.compile(rf"{TOKEN}_[0-9A-Za-z_-]{{32}}")
 
 
 def new_id(kind: str, at: datetime) -> str:
     """A fresh id of this kind that sorts by `at`."""
     millis = to_micros(at) // 1000
     return f"{kind}_{_ulid((millis << 80) | secrets.randbits(80))}"
+
+
+def new_token() -> str:
+    """A fresh token that names a callback to another system: 192 bits that nobody can guess."""
+    return f"{TOKEN}_{secrets.token_urlsafe(24)}"
+
+
+def without_tokens(text: str) -> str:
+    """The text with every token in it hidden: who reads a token may answer in another system's place."""
+    return _TOKENS.sub(HIDDEN, text) if f"{TOKEN}_" in text else text
 
 
 def _ulid(number: int) -> str:

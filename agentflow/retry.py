@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from math import isfinite
+from typing import Any
 
+from agentflow.durations import LONGEST as LONGEST_SPAN
 from agentflow.durations import duration
-from agentflow.errors import DefinitionError, Fatal
+from agentflow.errors import AgentflowError, DefinitionError, Fatal, InvalidDuration
 
 Errors = tuple[type[Exception], ...]
 LONGEST = timedelta(minutes=5)
+
+
+class RetryAfter(AgentflowError):
+    """Raise it in a step or task to be tried again, if attempts are left, after `delay` instead of the policy's delay.
+
+    `delay` is a span ("90s", seconds, a timedelta) or an aware datetime. Raises `InvalidDuration` for any other.
+    """
+
+    def __init__(self, message: str, delay: str | float | timedelta | datetime) -> None:
+        super().__init__(message)
+        if isinstance(delay, datetime) and delay.tzinfo is None:
+            raise InvalidDuration(f"RetryAfter(…, {delay!r}): wanted an aware datetime (with a time zone), or a span")
+        self.retry_after = delay if isinstance(delay, datetime) else duration(delay)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, init=False)
@@ -72,6 +89,12 @@ class Retry:
         seconds = min(self.min_delay.total_seconds() * growth, self.max_delay.total_seconds())
         return timedelta(seconds=seconds * (1.0 - self.jitter * (1.0 - chance)))
 
+    def next_after(self, attempt: int, error: Exception, *, now: datetime, chance: float = 1.0) -> timedelta | None:
+        """As `delay_after`, but as long as the error itself asks for, where it does (see `asked_delay`)."""
+        delay = self.delay_after(attempt, error, chance=chance)
+        asked = None if delay is None else asked_delay(error, now)
+        return delay if asked is None else asked
+
     def covers(self, error: Exception) -> bool:
         """Whether another try is allowed for this error at all."""
         if isinstance(error, (Fatal, *self.give_up_on)):
@@ -88,3 +111,44 @@ def _errors(name: str, value: type[Exception] | Errors) -> Errors:
 
 
 ONCE = Retry(max_attempts=1)
+
+
+# -- errors that say when to come back
+
+
+def asked_delay(error: Exception, now: datetime) -> timedelta | None:
+    """How long an error asks to wait before the next try: None where it does not, or asks for what is no such span.
+
+    It may carry `retry_after` (seconds, a timedelta, an aware datetime) or, as HTTP clients' errors do, a `response`
+    whose `Retry-After` header is a number of seconds or a date.
+    """
+    try:
+        own = getattr(error, "retry_after", None)
+        found = _span(own if own is not None else _header(error), now)
+    except Exception:  # noqa: BLE001  attributes of other people's errors may do anything; the policy's delay holds then
+        return None
+    return found if found is not None and timedelta(0) <= found <= LONGEST_SPAN else None
+
+
+def _span(asked: Any, now: datetime) -> timedelta | None:
+    if isinstance(asked, timedelta):
+        return asked
+    if isinstance(asked, datetime):
+        return max(asked - now, timedelta(0)) if asked.tzinfo is not None else None
+    if isinstance(asked, str):
+        return _of_text(asked.strip(), now)
+    if isinstance(asked, bool) or not isinstance(asked, int | float) or not isfinite(asked):
+        return None
+    return timedelta(seconds=asked)
+
+
+def _of_text(asked: str, now: datetime) -> timedelta | None:
+    if asked.isascii() and asked.isdigit():
+        return timedelta(seconds=int(asked))
+    date = parsedate_to_datetime(asked)
+    return max((date if date.tzinfo is not None else date.replace(tzinfo=UTC)) - now, timedelta(0))
+
+
+def _header(error: Exception) -> Any:
+    headers = getattr(getattr(error, "response", None), "headers", None)
+    return None if headers is None else headers.get("retry-after") or headers.get("Retry-After")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from agentflow.approvals.locked import locked_changes
 from agentflow.approvals.schema import validate
 from agentflow.errors import FieldProblem, InvalidDecision
-from agentflow.payloads import json_text
+from agentflow.payloads import LIMIT, json_text
 from agentflow.states import Verdict
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 def accepted_text(approval: Approval, verdict: Verdict, data: Any) -> str | None:
     """The JSON text of `data` for this approval; None for a rejection, which has no data.
 
-    Raises `InvalidDecision` naming each field that does not fit, or that was changed though it is read-only.
+    Raises `InvalidDecision` naming each field that does not fit, or that was changed though it is read-only, or for
+    more data than a payload may have.
     """
     if verdict is Verdict.REJECT:
         return None
@@ -27,4 +28,9 @@ def accepted_text(approval: Approval, verdict: Verdict, data: Any) -> str | None
     if problems:
         errors = [FieldProblem(one.pointer, one.found, one.wanted) for one in problems]
         raise InvalidDecision(approval_id=approval.id, errors=errors)
-    return json_text(data)
+    text = json_text(data)
+    size = len(text) if text.isascii() else len(text.encode(errors="surrogatepass"))
+    if size > LIMIT:
+        too_large = FieldProblem("", f"{size:,} bytes of JSON", f"{LIMIT:,} at most")
+        raise InvalidDecision(approval_id=approval.id, errors=[too_large])
+    return text

@@ -40,8 +40,8 @@ def quote(value: Json) -> str:
 def wanted_by(error: ValidationError) -> str:
     """What the failed keyword wants."""
     described = error.schema.get("description") if isinstance(error.schema, dict) else None
-    if error.validator == "pattern" and isinstance(described, str) and described.strip():
-        return f"as described: {_cut(described)}"  # people do not read expressions
+    if error.validator in ("pattern", "not") and isinstance(described, str) and described.strip():
+        return f"as described: {_cut(described)}"  # people do not read expressions, nor what a schema rules out
     word = _WORDS.get(str(error.validator))
     return word(error.validator_value) if word else f"allowed by the schema's “{error.validator}”"
 

@@ -3,6 +3,7 @@
 AgentflowError
 ├── DefinitionError ── SourceUnavailable                declared wrongly; nothing was defined
 ├── InvalidSetting, InvalidDuration, InvalidInput       refused; nothing was started
+├── InvalidName                                         refused; nothing was stored
 ├── PayloadError
 │   └── NotRecordable, PayloadTooLarge, UndecodablePayload
 ├── StoreError
@@ -10,12 +11,13 @@ AgentflowError
 ├── NotFound
 │   └── RunNotFound, ApprovalNotFound, TaskNotFound, WebhookNotFound, CallbackNotFound, QueueNotFound, KeyNotRecorded
 ├── Conflict                                            something else came first
-│   └── IdempotencyMismatch, AlreadyDecided, ApprovalExpired, ApprovalWithdrawn, StaleVersion, CallbackResolved,
-│       SingletonTaken, QueueFull
-├── InvalidDecision, NotAuthentic                       refused; nothing was recorded
+│   └── IdempotencyMismatch, AlreadyDecided, ApprovalExpired, ApprovalWithdrawn, StaleVersion, SingletonTaken,
+│       QueueFull, CallbackResolved ── CallbackLapsed
+├── InvalidDecision, NotAuthentic, ForkRefused          refused; nothing was recorded
 ├── OperationError                                      what `await` raises inside a task
 │   └── OperationFailed, StepTimedOut, RunTimedOut, AllFailed, ApprovalTimedOut, ApprovalSchemaMismatch,
-│       RunFailed, RunCancelled, EventTimedOut, CallbackTimedOut, CallbackFailed, HeartbeatTimedOut, CircuitOpen
+│       RunFailed, RunCancelled, EventTimedOut, CallbackTimedOut, CallbackFailed, HeartbeatTimedOut, CircuitOpen,
+│       CompletionFailed, EventMismatch, PollingEnded
 ├── Fatal ── Rejected                                   raised by users' code: do not try again
 └── UnsupportedAwait, Diverged
 """
@@ -25,8 +27,10 @@ from agentflow.errors.conflicts import (
     AlreadyDecided,
     ApprovalExpired,
     ApprovalWithdrawn,
+    CallbackLapsed,
     CallbackResolved,
     Conflict,
+    ForkRefused,
     IdempotencyMismatch,
     InvalidDecision,
     NotAuthentic,
@@ -38,6 +42,7 @@ from agentflow.errors.definitions import (
     DefinitionError,
     InvalidDuration,
     InvalidInput,
+    InvalidName,
     InvalidSetting,
     SourceUnavailable,
 )
@@ -48,12 +53,15 @@ from agentflow.errors.operations import (
     CallbackFailed,
     CallbackTimedOut,
     CircuitOpen,
+    CompletionFailed,
     Diverged,
+    EventMismatch,
     EventTimedOut,
     Fatal,
     HeartbeatTimedOut,
     OperationError,
     OperationFailed,
+    PollingEnded,
     Rejected,
     RunCancelled,
     RunFailed,
@@ -88,22 +96,27 @@ __all__ = [
     "ApprovalTimedOut",
     "ApprovalWithdrawn",
     "CallbackFailed",
+    "CallbackLapsed",
     "CallbackNotFound",
     "CallbackResolved",
     "CallbackTimedOut",
     "CircuitOpen",
+    "CompletionFailed",
     "Conflict",
     "DefinitionError",
     "Diverged",
+    "EventMismatch",
     "EventTimedOut",
     "Fatal",
     "FieldProblem",
+    "ForkRefused",
     "HeartbeatTimedOut",
     "IdempotencyMismatch",
     "IllegalTransition",
     "InvalidDecision",
     "InvalidDuration",
     "InvalidInput",
+    "InvalidName",
     "InvalidSetting",
     "KeyNotRecorded",
     "LeaseLost",
@@ -114,6 +127,7 @@ __all__ = [
     "OperationFailed",
     "PayloadError",
     "PayloadTooLarge",
+    "PollingEnded",
     "QueueFull",
     "QueueNotFound",
     "Rejected",

@@ -67,6 +67,10 @@ class NotAuthentic(AgentflowError):
     """A webhook delivery could not be verified; nothing was stored and no run was made."""
 
 
+class ForkRefused(AgentflowError):
+    """The journal cannot be gone on from as the fork asks, or a patch does not fit; no run was made."""
+
+
 class CallbackResolved(Conflict):
     """The callback had its answer, timed out or was withdrawn before; this answer was not recorded."""
 
@@ -74,6 +78,10 @@ class CallbackResolved(Conflict):
         super().__init__(f"callback {callback_id} is {status}; this answer was not recorded")
         self.callback_id = callback_id
         self.status = status
+
+
+class CallbackLapsed(CallbackResolved):
+    """The callback timed out, or its run has ended: no answer is wanted any more."""
 
 
 class SingletonTaken(Conflict):
@@ -88,8 +96,9 @@ class QueueFull(Conflict):
     """As many runs are lined up in the queue as it allows; no run was made."""
 
     def __init__(self, *, queue: str, backlog: int) -> None:
+        runs = f"{backlog:,} run{'s' * (backlog != 1)}"
         super().__init__(
-            f"queue {queue!r} has {backlog:,} runs lined up, as many as it allows; no run was made. Try again later, "
+            f"queue {queue!r} has {runs} lined up, as many as it allows; no run was made. Try again later, "
             "or raise its backlog"
         )
         self.queue = queue

@@ -28,6 +28,10 @@ class InvalidDuration(AgentflowError, ValueError):
     """A text or number that names no usable span of time."""
 
 
+class InvalidName(AgentflowError, ValueError):
+    """A name, key or id that cannot be used; nothing was stored."""
+
+
 class InvalidInput(AgentflowError):
     """A trigger's input does not fit the task's parameters, so no run was made."""
 

@@ -8,6 +8,7 @@ from agentflow.errors.base import AgentflowError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
 
 class OperationError(AgentflowError):
@@ -36,6 +37,20 @@ class AllFailed(OperationError):
     def __init__(self, failures: Sequence[str]) -> None:
         super().__init__("every hop failed: " + "; ".join(failures))
         self.failures = tuple(failures)
+
+
+class CompletionFailed(OperationError):
+    """Too many branches of a `gather` or `map` failed for its rule; `branches` says what became of each.
+
+    Its cause is the error of the first that failed. Where it comes from the journal, having left the awaited function
+    it was raised in, `branches` is empty.
+    """
+
+    branches: Sequence[Any] = ()
+
+    def __init__(self, message: str, *, branches: Sequence[Any] = ()) -> None:
+        super().__init__(message)
+        self.branches = branches
 
 
 class ApprovalTimedOut(OperationError, TimeoutError):
@@ -88,9 +103,24 @@ class CallbackFailed(OperationError):
     """The other system said that it failed."""
 
 
+class EventMismatch(OperationError):
+    """What was sent, or what another system answered, does not fit the type the code asks for."""
+
+
+class PollingEnded(OperationError, TimeoutError):
+    """`wait_until` has checked as often, or for as long, as it was to, and it was not done."""
+
+
 class HeartbeatTimedOut(StepTimedOut):
     """A step gave no sign of life in time."""
 
 
 class CircuitOpen(OperationError):
-    """The circuit breaker of a hop is open after repeated failures, so it was not called."""
+    """The circuit breaker of a hop or step is open after repeated failures, so it was not called.
+
+    `retry_after` is the instant until which it is open.
+    """
+
+    def __init__(self, message: str, *, retry_after: datetime | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

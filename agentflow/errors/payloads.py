@@ -22,12 +22,16 @@ class NotRecordable(PayloadError):
 class PayloadTooLarge(PayloadError):
     """A value whose stored text would exceed the limit; nothing was recorded."""
 
-    def __init__(self, *, size: int, limit: int) -> None:
+    def __init__(self, *, size: int, limit: int, what: str = "the value") -> None:
         super().__init__(
-            f"the value takes {size:,} bytes, the limit is {limit:,}; store it elsewhere and pass a reference"
+            f"{what} takes {size:,} bytes, the limit is {limit:,}; store it elsewhere and pass a reference"
         )
         self.size = size
         self.limit = limit
+
+    def said_of(self, what: str) -> PayloadTooLarge:
+        """The same, which says what it is that is too large."""
+        return PayloadTooLarge(size=self.size, limit=self.limit, what=what)
 
 
 class UndecodablePayload(PayloadError):

@@ -38,8 +38,8 @@ class LeaseLost(StoreError):
 class IllegalTransition(StoreError):
     """A run is not in a state that allows the move; it stays as it was."""
 
-    def __init__(self, *, run_id: str, verb: str, status: str) -> None:
-        super().__init__(f"run {run_id} is {status}; it cannot {verb}")
+    def __init__(self, *, run_id: str, verb: str, status: str, remedy: str = "") -> None:
+        super().__init__(f"run {run_id} is {status}; it cannot {verb}" + (f". {remedy}" if remedy else ""))
         self.run_id = run_id
         self.verb = verb
         self.status = status

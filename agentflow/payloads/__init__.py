@@ -10,7 +10,7 @@ from __future__ import annotations
 from agentflow.payloads.canonical import canonical, digest, json_text
 from agentflow.payloads.decoding import decode
 from agentflow.payloads.encoding import LIMIT, encode
-from agentflow.payloads.plain import from_json, preview, readable, to_json
+from agentflow.payloads.plain import from_json, is_stand_in, large_stand_in, preview, readable, to_json
 from agentflow.payloads.problems import pointer, problems, shown
 from agentflow.payloads.recording import record
 
@@ -21,7 +21,9 @@ __all__ = [
     "digest",
     "encode",
     "from_json",
+    "is_stand_in",
     "json_text",
+    "large_stand_in",
     "pointer",
     "preview",
     "problems",

@@ -179,6 +179,12 @@ def _dict(restored: Restored, body: list[Any], _tree: dict[str, Any]) -> dict[An
     return {restored.read(key): restored.read(item) for key, item in body}
 
 
+def _stand_in(_restored: Restored, body: Any, _tree: dict[str, Any]) -> Any:
+    raise UndecodablePayload(
+        f"a listing has only the size of this value, {body['bytes']:,} bytes: read the run by its id to have it whole"
+    )
+
+
 def _of(make: Callable[[Any], Any]) -> Callable[[Restored, Any, dict[str, Any]], Any]:
     return lambda restored, body, _tree: make(restored.read(body))
 
@@ -189,5 +195,5 @@ _READERS: dict[str, Callable[[Restored, Any, dict[str, Any]], Any]] = {
     "$bytes": _of(base64.b64decode), "$bytearray": _of(lambda body: bytearray(base64.b64decode(body))),
     "$complex": _of(lambda body: complex(*body)), "$date": _of(date.fromisoformat),
     "$timedelta": _of(lambda body: timedelta(*body)), "$uuid": _of(UUID), "$decimal": _of(Decimal),
-    "$path": _of(Path), "$posixpath": _of(PurePosixPath), "$windowspath": _of(PureWindowsPath),
+    "$large": _stand_in, "$path": _of(Path), "$posixpath": _of(PurePosixPath), "$windowspath": _of(PureWindowsPath),
 }  # fmt: skip

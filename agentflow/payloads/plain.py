@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from agentflow.errors import NotRecordable, UndecodablePayload
+from agentflow.ids import without_tokens
 from agentflow.payloads.canonical import canonical, digest
 from agentflow.payloads.encoding import LIMIT, encode
 from agentflow.payloads.problems import problems
@@ -22,6 +23,7 @@ from agentflow.payloads.shapes import adapter, is_absent, name_of, shape_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+_LARGE = '{"$large":'
 _DEEPEST = 12
 _MOST_ITEMS = 200
 _MOST_NODES = 5_000
@@ -64,11 +66,25 @@ def from_json(value: Any, annotation: Any = Any) -> Any:
 
 
 def readable(text: str) -> Any:
-    """A stored payload as plain JSON for a page: tags are taken off, no class is needed. Never checked, never fails."""
+    """A stored payload as plain JSON for a page: tags are taken off, no class is needed. Never checked, never fails.
+
+    Tokens of callbacks are hidden in it.
+    """
     try:
-        return _untagged(json.loads(text))
+        tree = json.loads(without_tokens(text))
+        return tree if is_stand_in(text) else _untagged(tree)
     except (ValueError, RecursionError, TypeError, KeyError, AttributeError):
         return {"$unreadable": text[:_SHOWN]}
+
+
+def large_stand_in(digest: str, size: int) -> str:
+    """What stands in a listing for a payload that is too large for one; the record itself, read alone, has it."""
+    return f'{_LARGE}{{"bytes":{size},"digest":"sha256:{digest}"}}}}'
+
+
+def is_stand_in(text: str) -> bool:
+    """Whether a payload is not the value but a listing's stand-in for it."""
+    return text.startswith(_LARGE)
 
 
 def preview(value: Any) -> Any:

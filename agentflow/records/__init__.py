@@ -6,7 +6,7 @@ A record is made by the store only, so holding one means the thing was stored. I
 
 from agentflow.records.approvals import Approval, Decision
 from agentflow.records.pages import Page
-from agentflow.records.queues import QueueChange, QueueState
+from agentflow.records.queues import QueueChange, QueuePlace, QueueState
 from agentflow.records.runs import Counts, Entry, LogLine, Run, Wait, Worker
 from agentflow.records.triggers import Delivery, Occurrence, Schedule
 from agentflow.records.waits import Callback, Event
@@ -23,6 +23,7 @@ __all__ = [
     "Occurrence",
     "Page",
     "QueueChange",
+    "QueuePlace",
     "QueueState",
     "Run",
     "Schedule",

@@ -31,6 +31,25 @@ class QueueState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueuePlace:
+    """What keeps a queued run from starting: its queue, how many run there and of its key, and its rates.
+
+    `starts_at` is when a rate or budget, named by `scarce`, next allows its start; None where neither holds it back.
+    """
+
+    queue: str
+    queue_key: str | None
+    limits: Limits
+    is_paused: bool
+    paused_by: str
+    pause_reason: str
+    running: int
+    running_of_key: int
+    starts_at: datetime | None
+    scarce: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueChange:
     """One change of a queue by a person: what it was, by whom and why. `change` is JSON."""
 

@@ -62,7 +62,7 @@ class Entry:
     """One thing that happened to a run.
 
     `key` names the operation (`scope/name#n`) or is None for the run itself; `operation` says what kind it is
-    (`step`, `await`, `approval`, `timer`, `child`, `trigger`, `value`, `gather`); `took` is how long it ran.
+    (`step`, `await`, `approval`, `timer`, `child`, `trigger`, `value`, `gather`, `map`); `took` is how long it ran.
     """
 
     id: int

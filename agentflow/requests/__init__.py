@@ -1,6 +1,7 @@
 """What the store is asked for: frozen requests, one for each verb that takes more than an id."""
 
 from agentflow.requests.filters import ApprovalFilter, RunFilter
+from agentflow.requests.forks import forked
 from agentflow.requests.outcomes import Completed, Failed, HandedBack, NeedsAttention, Outcome, TryAgain, Undone
 from agentflow.requests.queues import BreakerRule, ChangeQueue, DeclareQueue
 from agentflow.requests.runs import (
@@ -20,6 +21,7 @@ from agentflow.requests.waits import (
     NewApproval,
     NewCallback,
     OpenWait,
+    ReceiveEvents,
     ResolveCallback,
     SendEvent,
     event_subject,
@@ -49,6 +51,7 @@ __all__ = [
     "NewWorker",
     "OpenWait",
     "Outcome",
+    "ReceiveEvents",
     "ResolveCallback",
     "RunFilter",
     "SendEvent",
@@ -57,4 +60,5 @@ __all__ = [
     "TryAgain",
     "Undone",
     "event_subject",
+    "forked",
 ]

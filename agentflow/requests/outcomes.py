@@ -22,17 +22,18 @@ class Completed:
 class Failed:
     """The task failed for good; `retry_key` is the operation whose failure escaped.
 
-    With `is_undone` its steps have been undone, so that it cannot be tried again.
+    A run with steps to undo is queued to undo them first.
     """
 
     error: str
     retry_key: str | None = None
-    is_undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """The run was to end (`Run.ending` says how) and its steps have been undone."""
+    """The run was to end (`Run.ending` says how) and its steps have been undone; `said` tells which."""
+
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class NeedsAttention:
 
 @dataclass(frozen=True, slots=True)
 class HandedBack:
-    """The worker is stopping: the run goes back to the queue as it is."""
+    """The worker stops, or the run is to be paused: it goes back to the queue as it is."""
 
 
 Outcome = Completed | Failed | Undone | TryAgain | NeedsAttention | HandedBack

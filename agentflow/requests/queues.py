@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclareQueue:
-    """A queue as declared in code."""
+    """A queue as declared in code; without `limits` it is only named there, and others may declare them."""
 
     name: str
-    limits: Limits
+    limits: Limits | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

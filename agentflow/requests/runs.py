@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class TriggerRun:
     """A run to be made. `input` is the encoded arguments; `deliver` and `fire` make it for a delivery or occurrence.
 
-    `id` is given where the caller derives it, so that a repeated request finds the run the first one made.
+    `id` is given where the caller derives it, so that a repeated request finds the run the first one made. It starts
+    after `delay`, and not before `run_at`; `ttl` counts from then.
     """
 
     task: str
@@ -28,6 +29,7 @@ class TriggerRun:
     queue: str = "default"
     priority: int = 0
     delay: timedelta | None = None
+    run_at: datetime | None = None
     max_duration: timedelta | None = None
     idempotency_key: str | None = None
     origin: str = "api"

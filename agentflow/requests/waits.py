@@ -40,7 +40,7 @@ class NewApproval:
 class OpenWait:
     """A wait to be opened under `key`; `subject` is the approval, child run, event or callback it is for.
 
-    Events sent from `since` on count too; None stands for those sent from now on.
+    Of events those count that were sent from `since` on; None stands for when the run (or what it forks) began.
     """
 
     key: str
@@ -79,6 +79,19 @@ class SendEvent:
     key: str
     payload: str
     sent_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiveEvents:
+    """The messages of one name and key that the run has not had yet, up to `limit`.
+
+    Until it has had one, those count that were sent from `since` on, as in `OpenWait`.
+    """
+
+    name: str
+    key: str
+    limit: int
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from agentflow.store.promises.control import Control
 from agentflow.store.promises.decisions import Approvals
+from agentflow.store.promises.liveness import Liveness
 from agentflow.store.promises.maintenance import Maintenance
+from agentflow.store.promises.queues import Queues
 from agentflow.store.promises.reads import Reads
 from agentflow.store.promises.runs import Claimed, Runs
 from agentflow.store.promises.triggers import Triggers
+from agentflow.store.promises.waits import Waits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Claimed", "Store"]
 
 
-class Store(Runs, Control, Approvals, Maintenance, Triggers, Reads, Protocol):
+class Store(Runs, Control, Approvals, Waits, Liveness, Queues, Maintenance, Triggers, Reads, Protocol):
     """Everything durable. Made by `agentflow.store.open_store`."""
 
     def now(self) -> datetime:

@@ -1,73 +1,128 @@
-"""Claiming: due runs for a worker, never the same one for two."""
+"""Claiming: due runs for a worker, never the same one for two.
+
+A claim looks up what may start, queue by queue, and takes it by id: the ids first, since SQLite opens every index of
+the table for an update that turns out to change nothing. Which runs of a queue with limits may start, `governing.py`
+says.
+"""
 
 from __future__ import annotations
 
+import heapq
 from functools import cache
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, exists, func, select, update
 
-from agentflow.requests import Lease
-from agentflow.states import RunStatus, Transition
-from agentflow.store import journal, rows, tables
+from agentflow.errors import StoreUnusable
+from agentflow.failures import Failure
+from agentflow.payloads import is_stand_in
+from agentflow.requests import Lease, NeedsAttention
+from agentflow.states import EntryKind, RunStatus, Transition
+from agentflow.store import governing, journal, lines, outcomes, queues, rows, runs, tables
+from agentflow.store.governing import Claiming
+from agentflow.store.lines import DEFAULT, Asked, Lineup
 from agentflow.store.promises.runs import Claimed
 from agentflow.store.rows import table_of
-from agentflow.store.statements import Statement, by_index, const
+from agentflow.store.statements import Statement, const, consts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from agentflow.records import Run
     from agentflow.requests import ClaimRuns
-    from agentflow.store.transaction import Transaction
+    from agentflow.store.lines import Candidate
+    from agentflow.store.queues import Stored
+    from agentflow.store.transaction import Row, Transaction
 
 run = table_of(tables.RunRow)
 worker = table_of(tables.WorkerRow)
+# One that has been given up for dead, and does not know it yet, gets none.
+_ALIVE = exists(select(const(1)).where(worker.c.id == bindparam("worker_id")))
+
+
+# Whether no run stands in a named queue, and the default one is served: what a claim pays for there being queues.
+PLAIN = Statement(
+    select(
+        *lines.first_names(),
+        exists(select(const(1)).where(queues.queue.c.name == const(DEFAULT), queues.queue.c.paused_at.is_not(None))),
+    )
+)
 
 
 @cache
-def _claim(tasks: int, queues: int) -> Statement:
-    """The claim for this many tasks and queues: the oldest due runs, taken in one statement."""
-    due = select(run.c.id).where(
-        run.c.status.in_([const(RunStatus.QUEUED.value), const(RunStatus.WAITING.value)]),
-        run.c.available_at <= bindparam("now"),
-        run.c.task.in_([bindparam(f"task{n}") for n in range(tasks)]),
-        # One that has been given up for dead, and does not know it yet, gets none.
-        exists(select(const(1)).where(worker.c.id == bindparam("worker_id"))),
-    )
-    if queues:
-        due = due.where(run.c.queue.in_([bindparam(f"queue{n}") for n in range(queues)]))
-    due = (
-        due.with_hint(*by_index(run, "ix_agentflow_run_due"))
-        .order_by(run.c.available_at)
-        .limit(bindparam("limit"))
-        .offset(const(0))
-    )
+def taking(count: int) -> Statement:
+    """The claim of this many runs by their ids."""
     return Statement(
         update(run)
-        .where(run.c.id.in_(due))
+        .where(
+            run.c.id.in_([bindparam(f"id{n}") for n in range(count)]),
+            run.c.status.in_(consts(Transition.CLAIM.sources | {RunStatus.WAITING})),
+            _ALIVE,
+        )
         .values(
             status=const(Transition.CLAIM.target.value),
             worker_id=bindparam("worker_id"),
             epoch=run.c.epoch + const(1),
             started_at=func.coalesce(run.c.started_at, bindparam("now")),
         )
-        .returning(*run.columns)
+        .returning(*run.columns),
+        brief=True,
     )
 
 
 def claim(tx: Transaction, request: ClaimRuns) -> Sequence[Claimed]:
     """Take due runs for this worker. A parked run whose timer has come is woken and taken in one move."""
-    if not request.tasks:
+    if request.limit < 1 or not (request.tasks or request.versions):
         return []
-    params: dict[str, Any] = {"now": tx.now, "limit": request.limit, "worker_id": request.worker_id}
-    params |= {f"task{n}": task for n, task in enumerate(request.tasks)}
-    params |= {f"queue{n}": queue for n, queue in enumerate(request.queues)}
-    taken = [rows.run(row) for row in tx.rows(_claim(len(request.tasks), len(request.queues)), params)]
-    taken.sort(key=lambda one: (one.available_at, one.id))
-    claimed = []
-    for one in taken:
-        tx.touched.add(one.id)
+    is_plain = tx.row(PLAIN, {"after": ""}) == (None, None, 0)
+    known = {} if is_plain else queues.stored(tx)
+    served = [DEFAULT] if is_plain else [DEFAULT, *lines.named(tx)]
+    if request.queues:
+        served = [name for name in served if name in request.queues]
+    claiming = Claiming(tx, Asked.of(request, tx.now), request.worker_id, request.limit)
+    claimed = [rows.run(row) for row in _take(claiming, served, known)]
+    claimed.sort(key=lambda one: (one.available_at, one.id))
+    loaded = [_loaded(tx, one, Lease(one.id, one.epoch, request.worker_id)) for one in claimed]
+    return [one for one in loaded if one is not None]
+
+
+def _take(claiming: Claiming, served: Sequence[str], known: Mapping[str, Stored]) -> Sequence[Row]:
+    """Take the runs that may start, the one first whose queue's next has waited longest."""
+    standing = [_standing(claiming, name, known.get(name)) for name in served]
+    picked = list(islice(heapq.merge(*standing, key=lambda pair: pair[1].available_at), claiming.room))
+    if not picked:
+        return []
+    params: dict[str, Any] = {f"id{n}": one.id for n, (_, one) in enumerate(picked)}
+    params |= {"now": claiming.tx.now, "worker_id": claiming.worker_id}
+    taken = claiming.tx.rows(taking(len(picked)), params)
+    if taken and known:
+        by_queue: dict[str, list[Candidate]] = {}
+        for name, one in picked:
+            by_queue.setdefault(name, []).append(one)
+        governing.settle(claiming, known, by_queue)
+    return taken
+
+
+def _standing(claiming: Claiming, name: str, queue: Stored | None) -> Iterator[tuple[str, Candidate]]:
+    if queue is not None and queue.is_governed:
+        yield from ((name, one) for one in governing.pick(claiming, queue))
+        return
+    lineup = Lineup(claiming.tx, claiming.asked, name, page=claiming.room)
+    while (one := lineup.pop()) is not None:
+        yield name, one
+
+
+def _loaded(tx: Transaction, one: Run, lease: Lease) -> Claimed | None:
+    """What its turn begins with; None for a run with a damaged payload, which keeps no other run from being claimed."""
+    tx.touched.add(one.id)
+    try:
+        if is_stand_in(one.input):
+            one = runs.get(tx, one.id)
         # A first turn finds nothing to replay; only waking and retrying runs pay for the read.
         known = [] if one.epoch == 1 else [rows.entry(row) for row in journal.entries(tx, one.id)]
-        claimed.append(Claimed(one, Lease(one.id, one.epoch, request.worker_id), known))
-    return claimed
+    except StoreUnusable as error:
+        failure = Failure.of(error).to_json()
+        outcomes.finish(tx, lease, NeedsAttention(EntryKind.QUARANTINED, failure, str(error)))
+        return None
+    return Claimed(one, lease, known)

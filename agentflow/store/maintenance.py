@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, exists, func, insert, null, select, update
+from sqlalchemy import and_, bindparam, case, delete, exists, func, insert, null, select, update
 
 from agentflow.clock import MICROSECOND, from_micros
 from agentflow.errors import RunTimedOut
@@ -18,7 +18,8 @@ from agentflow.failures import Failure
 from agentflow.ids import WORKER, new_id
 from agentflow.requests import NewEntry
 from agentflow.states import ApprovalStatus, EntryKind, RunStatus, Transition
-from agentflow.store import control, decisions, journal, rows, tables, waits
+from agentflow.store import callbacks, control, decisions, events, expiring, governing, journal, rows, tables, waits
+from agentflow.store.ending import Ending, undo_first
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, by_index, const, consts
 
@@ -50,7 +51,8 @@ ABANDONED = Statement(
     .where(run.c.status == const("running"), run.c.worker_id.not_in(select(worker.c.id)))
     .with_hint(*by_index(run, "ix_agentflow_run_held"))
     .limit(bindparam("limit"))
-    .offset(const(0))
+    .offset(const(0)),
+    brief=True,
 )
 PROGRESSED = Statement(
     select(const(1)).where(
@@ -67,7 +69,14 @@ RECOVER = Statement(
     update(run)
     .where(run.c.id == bindparam("run_id"), run.c.epoch == bindparam("epoch"), run.c.status == const("running"))
     .values(
-        status=bindparam("status"),
+        # Somebody may have asked, while the turn went on, that the run be paused after it.
+        status=case(
+            (
+                and_(run.c.pause.is_not(None), bindparam("status") == const(RunStatus.QUEUED.value)),
+                const(RunStatus.PAUSED.value),
+            ),
+            else_=bindparam("status"),
+        ),
         worker_id=null(),
         recoveries=run.c.recoveries + bindparam("more"),
         error=bindparam("error"),
@@ -81,26 +90,28 @@ OVERDUE = Statement(
         run.c.finished_at.is_(None),
         run.c.deadline_at <= bindparam("now"),
         run.c.status.in_(consts(Transition.OVERRUN.sources)),
+        run.c.ending.is_(None),  # one that is ending is undone in its own time
     )
     .with_hint(*by_index(run, "ix_agentflow_run_deadline"))
     .order_by(run.c.deadline_at)
     .limit(bindparam("limit"))
-    .offset(const(0))
+    .offset(const(0)),
+    brief=True,
 )
 OVERRUN = Statement(
     update(run)
-    .where(run.c.id == bindparam("run_id"), run.c.status.in_(consts(Transition.OVERRUN.sources)))
+    .where(
+        run.c.id == bindparam("run_id"),
+        run.c.status.in_(consts(Transition.OVERRUN.sources)),
+        run.c.ending.is_(None),
+    )
     .values(
         status=const(Transition.OVERRUN.target.value),
         worker_id=null(),
+        pause=null(),
         error=bindparam("error"),
         finished_at=bindparam("now"),
     )
-)
-NEXT_RUN = Statement(
-    select(func.min(run.c.available_at))
-    .where(run.c.status.in_(consts({RunStatus.QUEUED, RunStatus.WAITING})), run.c.available_at > bindparam("now"))
-    .with_hint(*by_index(run, "ix_agentflow_run_due"))
 )
 NEXT_DEADLINE = Statement(
     select(func.min(run.c.deadline_at))
@@ -108,6 +119,7 @@ NEXT_DEADLINE = Statement(
         run.c.deadline_at.is_not(None),
         run.c.finished_at.is_(None),
         run.c.status.in_(consts(Transition.OVERRUN.sources)),
+        run.c.ending.is_(None),
     )
     .with_hint(*by_index(run, "ix_agentflow_run_deadline"))
 )
@@ -189,30 +201,35 @@ def bury(tx: Transaction, worker_ids: Collection[str]) -> None:
 
 
 def expire(tx: Transaction, limit: int) -> int:
-    """Time out overdue approvals and fail overdue runs."""
-    timed_out = decisions.expire(tx, limit)
+    """Time out overdue approvals, waits and callbacks, fail overdue runs, expire those that never started."""
+    timed_out = decisions.expire(tx, limit) + events.expire(tx, limit) + callbacks.expire(tx, limit)
     overdue = [rows.run(row) for row in tx.rows(OVERDUE, {"now": tx.now, "limit": limit})]
-    for one in overdue:
-        _overrun(tx, one)
-    return timed_out + len(overdue)
+    # A child is often due with its parent, whose end is what ends it: the older ones first.
+    overran = sum(_overrun(tx, one) for one in sorted(overdue, key=lambda one: (one.deadline_at, one.created_at)))
+    return timed_out + overran + expiring.expire_unstarted(tx, limit)
 
 
-def _overrun(tx: Transaction, one: Run) -> None:
+def _overrun(tx: Transaction, one: Run) -> bool:
+    """Fail an overdue run, or have it undo its steps first; False if its parent's end has ended it a moment ago."""
     error = Failure.of(RunTimedOut(f"run {one.id} did not end before {one.deadline_at} (max_duration)")).to_json()
+    ending = Ending(status=RunStatus.FAILED, said="its deadline passed", error=error)
+    if undo_first(tx, one.id, one.epoch, ending):
+        control.close_children(tx, one.id)
+        return True
     if tx.run(OVERRUN, {"run_id": one.id, "error": error, "now": tx.now}) == 0:
-        return  # cancelled a moment ago together with its parent, which was overdue too
+        return False
     journal.enter(tx, one.id, NewEntry(kind=EntryKind.RUN_FAILED, error=error), epoch=one.epoch)
     waits.withdraw(tx, one.id)
-    control.cancel_children(tx, one.id, by=f"parent {one.id}")
+    control.close_children(tx, one.id)
     waits.tell_parents(tx, one.id, Transition.OVERRUN.target, None, error)
+    return True
 
 
 def next_due_at(tx: Transaction) -> datetime | None:
     """The first instant at which something falls due by itself."""
-    instants = []
-    for statement in (NEXT_RUN, NEXT_DEADLINE, NEXT_APPROVAL):
-        params = {"now": tx.now} if statement is NEXT_RUN else {}
-        row = tx.row(statement, params)
+    instants = governing.next_starts(tx)
+    for statement in (NEXT_DEADLINE, NEXT_APPROVAL, expiring.NEXT, events.NEXT_DUE, callbacks.NEXT_DUE):
+        row = tx.row(statement, {})
         if row is not None and row[0] is not None:
             instants.append(row[0])
     return from_micros(min(instants)) if instants else None

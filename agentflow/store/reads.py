@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, or_, select, tuple_
 
+from agentflow.clock import to_micros
 from agentflow.errors import InvalidSetting
 from agentflow.records import Counts, Page
 from agentflow.states import ApprovalStatus, RunStatus
@@ -42,7 +44,8 @@ ENTRIES = Statement(
     .offset(const(0))
 )
 FEED = Statement(
-    select(journal).where(journal.c.id > bindparam("after")).order_by(journal.c.id).limit(LIMIT).offset(const(0))
+    select(journal).where(journal.c.id > bindparam("after")).order_by(journal.c.id).limit(LIMIT).offset(const(0)),
+    brief=True,
 )
 HEAD = Statement(select(func.max(journal.c.id)))
 LOGS = Statement(select(log).where(log.c.run_id == bindparam("run_id")).order_by(log.c.id))
@@ -64,15 +67,24 @@ COUNT_PENDING = Statement(
 UNLIMITED = 2**31
 
 
+CONDITIONS = {
+    "task": run.c.task == bindparam("task"),
+    "version": run.c.version == bindparam("version"),
+    "queue": run.c.queue == bindparam("queue"),
+    "parent_id": run.c.parent_id == bindparam("parent_id"),
+    "forked_from": run.c.forked_from == bindparam("forked_from"),
+    "created_from": run.c.created_at >= bindparam("created_from"),
+    "created_until": run.c.created_at < bindparam("created_until"),
+}
+
+
 @cache
-def _runs(statuses: tuple[str, ...], task: bool, parent: bool, search: bool, cursor: bool) -> Statement:
+def _runs(statuses: tuple[str, ...], conditions: frozenset[str], search: bool, cursor: bool) -> Statement:
     query = select(run)
     if statuses:
         query = query.where(run.c.status.in_(consts(statuses)))
-    if task:
-        query = query.where(run.c.task == bindparam("task"))
-    if parent:
-        query = query.where(run.c.parent_id == bindparam("parent_id"))
+    for name in sorted(conditions):
+        query = query.where(CONDITIONS[name])
     if search:
         found = or_(
             run.c.id.like(bindparam("starts"), escape="\\"),
@@ -82,17 +94,17 @@ def _runs(statuses: tuple[str, ...], task: bool, parent: bool, search: bool, cur
         query = query.where(found)
     if cursor:
         query = query.where(run.c.id < bindparam("cursor"))
-    return Statement(query.order_by(run.c.id.desc()).limit(LIMIT).offset(const(0)))
+    return Statement(query.order_by(run.c.id.desc()).limit(LIMIT).offset(const(0)), brief=True)
 
 
 def runs(tx: Transaction, which: RunFilter) -> Page[Run]:
     """Runs, newest first."""
     statuses = tuple(sorted(RunStatus(status).value for status in which.statuses))
-    statement = _runs(
-        statuses, which.task is not None, which.parent_id is not None, bool(which.search), bool(which.cursor)
-    )
-    params = {"task": which.task, "parent_id": which.parent_id, "cursor": which.cursor, "limit": which.limit + 1}
-    found = [rows.run(row) for row in tx.rows(statement, params | _patterns(which.search))]
+    given = {name: value for name in CONDITIONS if (value := getattr(which, name)) is not None}
+    statement = _runs(statuses, frozenset(given), bool(which.search), bool(which.cursor))
+    values = {name: to_micros(value) if isinstance(value, datetime) else value for name, value in given.items()}
+    params = values | {"cursor": which.cursor, "limit": which.limit + 1} | _patterns(which.search)
+    found = [rows.run(row) for row in tx.rows(statement, params)]
     more = len(found) > which.limit
     page = found[: which.limit]
     return Page(page, page[-1].id if more else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import MISSING, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,7 +11,7 @@ from sqlalchemy import inspect
 from agentflow import records
 from agentflow.clock import from_micros
 from agentflow.errors import StoreUnusable
-from agentflow.states import ApprovalStatus, EntryKind, ParentClose, RunStatus, WaitKind
+from agentflow.states import ApprovalStatus, CallbackStatus, EntryKind, ParentClose, RunStatus, WaitKind
 from agentflow.store import tables
 from agentflow.store.statements import columns
 
@@ -45,7 +46,7 @@ def _converter(record: type[R], row: type[tables.Base], converts: Mapping[str, A
     plan: list[tuple[int, str, Any]] = [
         (index, name, converts.get(name)) for index, name in enumerate(columns(table_of(row))) if name in wanted
     ]
-    missing = wanted - {name for _, name, _ in plan}
+    missing = {one.name for one in fields(record) if one.default is MISSING} - {name for _, name, _ in plan}  # type: ignore[arg-type]
     if missing:
         raise AssertionError(f"{record.__name__} has fields that {row.__name__} does not store: {missing}")
 
@@ -70,6 +71,12 @@ run = _converter(
 entry = _converter(records.Entry, tables.EntryRow, {"kind": EntryKind, "at": from_micros, "took": _span})
 log_line = _converter(records.LogLine, tables.LogRow, {"at": from_micros})
 wait = _converter(records.Wait, tables.WaitRow, {"kind": WaitKind, "opened_at": from_micros, "due_at": _instant})
+event = _converter(records.Event, tables.EventRow, {"sent_at": from_micros})
+callback = _converter(
+    records.Callback,
+    tables.CallbackRow,
+    {"status": CallbackStatus} | dict.fromkeys(("due_at", "lapses_at", "created_at", "resolved_at"), _instant),
+)
 approval = _converter(
     records.Approval,
     tables.ApprovalRow,

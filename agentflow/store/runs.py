@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import heapq
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, null, select, update
+from sqlalchemy import bindparam, case, null, select, update
 
 from agentflow.errors import LeaseLost, RunNotFound
 from agentflow.requests import NewEntry
 from agentflow.states import EntryKind, RunStatus, Transition, WaitKind
-from agentflow.store import journal, rows, tables, waits
+from agentflow.store import callbacks, events, journal, rows, tables, waits
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, const
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 run = table_of(tables.RunRow)
 
 
+MOST_NAMED = 20
 BY_ID = Statement(select(run).where(run.c.id == bindparam("id")))
 HOLDER = Statement(
     select(run.c.task, run.c.root_id).where(
@@ -32,7 +34,13 @@ HOLDER = Statement(
 RELEASE = Statement(
     update(run)
     .where(run.c.id == bindparam("run_id"), run.c.epoch == bindparam("epoch"), run.c.status == const("running"))
-    .values(status=bindparam("status"), worker_id=null(), recoveries=const(0), available_at=bindparam("available_at"))
+    .values(
+        # Somebody may have asked, while the turn went on, that the run be paused after it.
+        status=case((run.c.pause.is_not(None), const(RunStatus.PAUSED.value)), else_=bindparam("status")),
+        worker_id=null(),
+        recoveries=const(0),
+        available_at=case((run.c.pause.is_not(None), null()), else_=bindparam("available_at")),
+    )
 )
 
 
@@ -55,16 +63,26 @@ def open_waits(tx: Transaction, lease: Lease, new: Sequence[OpenWait]) -> None:
     task, _ = held(tx, lease)
     for one in new:
         waits.open_wait(tx, lease.run_id, task, lease.epoch, one)
-        _answer_if_ended(tx, lease.run_id, one)
+        _answer_if_known(tx, lease.run_id, one)
 
 
-def _answer_if_ended(tx: Transaction, run_id: str, new: OpenWait) -> None:
-    """A child that ended before its parent waited for it answers at once."""
-    if new.kind is not WaitKind.CHILD:
-        return
-    ended = tx.row(waits.ENDED_CHILD, {"id": new.subject})
-    if ended is not None:
-        waits.answer(tx, run_id, new.key, waits.child_ended(new.key, *ended))
+def _answer_if_known(tx: Transaction, run_id: str, new: OpenWait) -> None:
+    """What had happened before the run waited for it answers at once."""
+    if new.kind is WaitKind.CHILD:
+        ended = tx.row(waits.ENDED_CHILD, {"id": new.subject})
+        if ended is not None:
+            waits.answer(tx, run_id, new.key, waits.child_ended(new.key, *ended))
+    elif new.kind is WaitKind.CALLBACK:
+        callbacks.answer_opened(tx, run_id, new)
+    elif new.kind in events.TIMED:
+        events.answer_opened(tx, run_id, new)
+
+
+def is_answered(tx: Transaction, run_id: str, new: OpenWait) -> bool:
+    """Whether an event or callback that is to be waited for is there."""
+    if new.kind is WaitKind.CALLBACK:
+        return callbacks.is_resolved(tx, str(new.subject))
+    return new.kind in events.TIMED and events.is_there(tx, run_id, new)
 
 
 def park(tx: Transaction, lease: Lease, new: Sequence[OpenWait], blocked: Collection[str]) -> RunStatus:
@@ -80,10 +98,15 @@ def park(tx: Transaction, lease: Lease, new: Sequence[OpenWait], blocked: Collec
     answered = not still_open.issuperset(blocked)
     how = Transition.REQUEUE if answered or (wake_at is not None and wake_at <= tx.now) else Transition.PARK
     _release(tx, lease, how, available_at=wake_at if how is Transition.PARK else tx.now)
-    journal.enter(
-        tx, lease.run_id, NewEntry(kind=EntryKind.PARKED, detail=",".join(sorted(blocked))), epoch=lease.epoch
-    )
+    journal.enter(tx, lease.run_id, NewEntry(kind=EntryKind.PARKED, detail=_named(blocked)), epoch=lease.epoch)
     return how.target
+
+
+def _named(blocked: Collection[str]) -> str:
+    """What the run waits for, as its journal says: a few of many keys, so that a thousand gates stay a line each."""
+    shown = ",".join(heapq.nsmallest(MOST_NAMED, blocked))
+    more = len(blocked) - MOST_NAMED
+    return f"{shown},…{more} more" if more > 0 else shown
 
 
 def _release(tx: Transaction, lease: Lease, how: Transition, *, available_at: int | None) -> None:

@@ -10,14 +10,21 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from agentflow import requests as q
 from agentflow.store import (
+    alarms,
+    callbacks,
     claiming,
     control,
     decisions,
+    events,
+    forking,
     journal,
+    liveness,
     maintenance,
     outcomes,
+    queues,
     reads,
     runs,
+    standing,
     triggering,
     triggers,
 )
@@ -88,11 +95,56 @@ class SqlStore(ABC):
     async def cancel(self, run_id: str, *, by: str, reason: str) -> r.Run:
         return await self.write(control.cancel, run_id, by, reason)
 
-    async def resume(self, run_id: str, *, by: str) -> r.Run:
-        return await self.write(control.resume, run_id, by)
+    async def pause(self, run_id: str, *, by: str, reason: str) -> r.Run:
+        return await self.write(control.pause, run_id, by, reason)
+
+    async def resume(self, run_id: str, *, by: str, output: str | None = None) -> r.Run:
+        return await self.write(control.resume, run_id, by, output)
+
+    async def retry(self, run_id: str, *, by: str, reason: str) -> r.Run:
+        return await self.write(control.retry, run_id, by, reason)
+
+    async def fork(self, request: q.ForkRun) -> r.Run:
+        return await self.write(forking.fork, request)
+
+    async def stuck(self, *, limit: int) -> Sequence[r.Run]:
+        return await self.read(alarms.stuck, limit)
 
     async def decide(self, request: q.Decide) -> r.Decision:
         return await self.write(decisions.decide, request)
+
+    async def send_event(self, request: q.SendEvent) -> r.Event:
+        return await self.write(events.send_event, request)
+
+    async def is_answered(self, run_id: str, wait: q.OpenWait) -> bool:
+        return await self.glance(runs.is_answered, run_id, wait)
+
+    async def receive_events(self, lease: q.Lease, request: q.ReceiveEvents, entry: q.NewEntry) -> Sequence[r.Event]:
+        return await self.write(events.receive_events, lease, request, entry)
+
+    async def create_callback(self, lease: q.Lease, new: q.NewCallback, entry: q.NewEntry) -> r.Callback:
+        return await self.write(callbacks.create_callback, lease, new, entry)
+
+    async def resolve_callback(self, request: q.ResolveCallback) -> r.Callback:
+        return await self.write(callbacks.resolve_callback, request)
+
+    async def beat_callback(self, token_digest: str, details: str | None) -> r.Callback:
+        return await self.write(callbacks.beat_callback, token_digest, details)
+
+    async def beat(self, lease: q.Lease, key: str, details: str) -> None:
+        await self.write(liveness.beat, lease, key, details)
+
+    async def last_beat(self, run_id: str, key: str) -> str | None:
+        return await self.glance(liveness.last_beat, run_id, key)
+
+    async def admit(self, rule: q.BreakerRule) -> datetime | None:
+        if await self.glance(liveness.is_clean, rule.key):
+            return None
+        return await self.write(liveness.admit, rule)
+
+    async def report(self, rule: q.BreakerRule, *, ok: bool) -> None:
+        if not (ok and await self.glance(liveness.is_clean, rule.key)):
+            await self.write(liveness.report, rule, ok)
 
     async def register_worker(
         self, *, host: str, pid: int, started: str, lease_for: timedelta, tasks: Sequence[str] = ()
@@ -126,6 +178,21 @@ class SqlStore(ABC):
     async def deliver(self, request: q.Deliver) -> r.Delivery:
         return await self.write(triggers.deliver, request)
 
+    async def declare_queues(self, declared: Sequence[q.DeclareQueue]) -> None:
+        await self.write(queues.declare_queues, declared)
+
+    async def change_queue(self, request: q.ChangeQueue) -> r.QueueState:
+        return await self.write(queues.change_queue, request)
+
+    async def queues(self) -> Sequence[r.QueueState]:
+        return await self.read(queues.queues)
+
+    async def queue_changes(self, queue: str, *, limit: int = 50) -> Sequence[r.QueueChange]:
+        return await self.read(queues.queue_changes, queue, limit)
+
+    async def queue_place(self, run_id: str) -> r.QueuePlace:
+        return await self.read(standing.place_of, run_id)
+
     async def run(self, run_id: str) -> r.Run:
         return await self.read(runs.get, run_id)
 
@@ -146,6 +213,15 @@ class SqlStore(ABC):
 
     async def approvals(self, which: q.ApprovalFilter) -> r.Page[r.Approval]:
         return await self.read(reads.approvals, which)
+
+    async def events(self, *, name: str | None = None, limit: int = 50) -> Sequence[r.Event]:
+        return await self.read(events.latest, name, limit)
+
+    async def callback(self, token_digest: str) -> r.Callback:
+        return await self.read(callbacks.get, token_digest)
+
+    async def callbacks(self, run_id: str) -> Sequence[r.Callback]:
+        return await self.read(callbacks.of_run, run_id)
 
     async def counts(self) -> r.Counts:
         return await self.read(reads.counts)

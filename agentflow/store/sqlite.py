@@ -104,6 +104,8 @@ class SqliteStore(SqlStore):
                 self._connections.append(connection)
             yield connection
         except (driver.Error, UnicodeDecodeError, StoreUnusable) as error:
+            if isinstance(error, StoreUnusable) and connection is not None:
+                raise  # the verb found something damaged; the connection is as good as before
             if connection is not None:
                 setattr(self._local, name, None)
                 self._connections.remove(connection)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agentflow.store import blobs
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from sqlite3 import Connection
 
     from agentflow.store.statements import Statement
@@ -15,20 +17,44 @@ if TYPE_CHECKING:
 class SqliteTransaction:
     """An open transaction on a connection."""
 
-    __slots__ = ("_execute", "moved", "now", "touched")
+    __slots__ = ("_connection", "_execute", "moved", "now", "touched")
 
     def __init__(self, connection: Connection, now: int) -> None:
+        self._connection = connection
         self._execute = connection.execute
         self.now = now
         self.touched: set[str] = set()
         self.moved: set[str] = set()
 
     def rows(self, statement: Statement, params: Mapping[str, Any]) -> Sequence[Row]:
-        return self._execute(statement.sqlite, params).fetchall()
+        if statement.stores and (large := blobs.large(statement, params)):
+            found, _ = self._with_blobs(statement, params, large)
+        else:
+            found = self._execute(statement.sqlite, params).fetchall()
+        return blobs.whole(self, statement, found) if statement.gives else found
 
     def row(self, statement: Statement, params: Mapping[str, Any]) -> Row | None:
-        found = self._execute(statement.sqlite, params).fetchall()
+        found = self.rows(statement, params)
         return found[0] if found else None
 
     def run(self, statement: Statement, params: Mapping[str, Any]) -> int:
+        if statement.stores and (large := blobs.large(statement, params)):
+            return self._with_blobs(statement, params, large)[1]
         return self._execute(statement.sqlite, params).rowcount
+
+    def _with_blobs(
+        self, statement: Statement, params: Mapping[str, Any], large: Collection[str]
+    ) -> tuple[Sequence[Row], int]:
+        """The statement's rows and how many it changed. If it changes none, no blob is kept for it either."""
+        self._execute("SAVEPOINT large")
+        changed = 0
+        try:
+            cursor = self._execute(statement.sqlite, blobs.keep(self, params, large))
+            found = cursor.fetchall()
+            changed = max(cursor.rowcount, len(found))
+        finally:
+            if self._connection.in_transaction:  # some errors end it
+                if not changed:
+                    self._execute("ROLLBACK TO large")
+                self._execute("RELEASE large")
+        return found, changed

@@ -1,8 +1,9 @@
-"""Triggering: a run for a request, or the one that its key made before."""
+"""Triggering: a run for a request, or the one that its key made before, joins or becomes part of."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select
@@ -11,14 +12,16 @@ from agentflow.clock import MICROSECOND, from_micros, to_micros
 from agentflow.errors import IdempotencyMismatch
 from agentflow.ids import RUN, new_id
 from agentflow.requests import NewEntry
-from agentflow.states import EntryKind, RunStatus
-from agentflow.store import journal, rows, tables
+from agentflow.states import EntryKind, ParentClose, RunStatus
+from agentflow.store import collecting, journal, rows, tables
+from agentflow.store.admitting import Admission, taken
 from agentflow.store.rows import table_of
-from agentflow.store.runs import held
+from agentflow.store.runs import get, held
 from agentflow.store.statements import Statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from agentflow.records import Run
     from agentflow.requests import Lease, TriggerRun
@@ -30,21 +33,19 @@ run = table_of(tables.RunRow)
 BY_KEY = Statement(
     select(run).where(run.c.task == bindparam("task"), run.c.idempotency_key == bindparam("idempotency_key"))
 )
-_EMPTY = (
-    "output", "error", "worker_id", "started_at", "finished_at", "collect_key", "collect_until", "ending", "pause",
-    "forked_from",
-)  # fmt: skip
+_EMPTY = ("output", "error", "worker_id", "started_at", "finished_at", "ending", "pause", "forked_from")
 INSERT = Statement(insert(run).values({c.name: bindparam(c.name) for c in run.columns}).returning(*run.columns))
 
 
 def trigger(tx: Transaction, request: TriggerRun) -> Run:
     """The run for this request: new, or the one its key made before."""
-    return _made_before(tx, request) or _insert(tx, request, parent=None)
+    return _made_before(tx, request) or _make(tx, request, Admission(tx))
 
 
 def trigger_many(tx: Transaction, requests: Sequence[TriggerRun]) -> Sequence[Run]:
     """The runs for these requests, in their order."""
-    return [trigger(tx, request) for request in requests]
+    admission = Admission(tx)
+    return [_made_before(tx, request) or _make(tx, request, admission) for request in requests]
 
 
 def _made_before(tx: Transaction, request: TriggerRun) -> Run | None:
@@ -66,19 +67,45 @@ def _made_before(tx: Transaction, request: TriggerRun) -> Run | None:
 def trigger_child(tx: Transaction, lease: Lease, requests: Sequence[TriggerRun], entry: NewEntry) -> Sequence[Run]:
     """Child runs and the entry that records their ids. A key that made a run before gives that run."""
     _, root_id = held(tx, lease)
-    children = []
-    for request in requests:
-        made = _made_before(tx, request)
-        children.append(made or _insert(tx, request, parent=(lease.run_id, root_id)))
+    admission, parent = Admission(tx), (lease.run_id, root_id)
+    due = get(tx, lease.run_id).deadline_at
+    bounded = [request if due is None else _within(request, due) for request in requests]
+    children = [_made_before(tx, request) or _make(tx, request, admission, parent) for request in bounded]
     entry.output = json.dumps([child.id for child in children])
     journal.append(tx, lease, entry)
     return children
 
 
-def _insert(tx: Transaction, request: TriggerRun, *, parent: tuple[str, str] | None) -> Run:
-    run_id = request.id or new_id(RUN, from_micros(tx.now))
-    delay = 0 if request.delay is None else request.delay // MICROSECOND
-    head_start = request.priority * 1_000_000 if delay == 0 else 0
+def _within(request: TriggerRun, due: datetime) -> TriggerRun:
+    """A child that ends with its parent has to have ended by its parent's deadline too."""
+    if request.on_parent_close is ParentClose.ABANDON:
+        return request
+    return replace(request, deadline_at=due if request.deadline_at is None else min(due, request.deadline_at))
+
+
+def _make(tx: Transaction, request: TriggerRun, admission: Admission, parent: tuple[str, str] | None = None) -> Run:
+    """A new run, or the open one that this trigger joins or becomes part of. Raises what refuses it."""
+    most_cost = admission.most_cost(request)
+    if request.collect is not None:
+        joined = collecting.join(tx, request, _deadline(request, _start_at(tx, request)), most_cost)
+        if joined is not None:
+            return joined
+    holder, run_id = admission.holder(request), request.id or new_id(RUN, from_micros(tx.now))
+    if holder is not None and request.singleton is not None:
+        match request.singleton.conflict:
+            case "join":
+                return holder
+            case "skip":
+                raise taken(holder, request)
+            case "replace":
+                admission.replace(holder, request, run_id, within=None if parent is None else parent[0])
+    admission.require_room(request)
+    return _insert(tx, request, run_id, parent=parent)
+
+
+def _insert(tx: Transaction, request: TriggerRun, run_id: str, *, parent: tuple[str, str] | None) -> Run:
+    start_at = _start_at(tx, request)
+    head_start = request.priority * 1_000_000 if start_at == tx.now else 0
     values: dict[str, Any] = dict.fromkeys(_EMPTY) | {
         "id": run_id,
         "task": request.task,
@@ -94,25 +121,33 @@ def _insert(tx: Transaction, request: TriggerRun, *, parent: tuple[str, str] | N
         "idempotency_key": request.idempotency_key,
         "parent_id": None if parent is None else parent[0],
         "root_id": run_id if parent is None else parent[1],
-        "available_at": tx.now + delay - head_start,
-        "deadline_at": _deadline(tx, request, delay),
+        "available_at": start_at - head_start,
+        "deadline_at": _deadline(request, start_at),
         "created_at": tx.now,
         "queue_key": request.queue_key,
         "cost": request.cost,
-        "expires_at": None if request.ttl is None else tx.now + delay + request.ttl // MICROSECOND,
+        "expires_at": None if request.ttl is None else start_at + request.ttl // MICROSECOND,
         "singleton_key": None if request.singleton is None else request.singleton.key,
-        "collected": 1,
         "on_parent_close": request.on_parent_close,
     }
-    made = tx.row(INSERT, values)
+    made = tx.row(INSERT, values | collecting.begun(tx, request))
     assert made is not None
     journal.enter(tx, run_id, NewEntry(kind=EntryKind.TRIGGERED, detail=request.origin))
     return rows.run(made)
 
 
-def _deadline(tx: Transaction, request: TriggerRun, delay: int) -> int | None:
+def _start_at(tx: Transaction, request: TriggerRun) -> int:
+    """When the run may start: now, unless it is put off."""
+    delay = request.delay
+    if request.collect is not None and not collecting.is_full(request):
+        delay = request.collect.delay
+    asked = tx.now if delay is None else tx.now + delay // MICROSECOND
+    return asked if request.run_at is None else max(asked, to_micros(request.run_at))
+
+
+def _deadline(request: TriggerRun, start_at: int) -> int | None:
     """The instant by which the run has to have ended: the earlier of the two it may be given."""
     given = [] if request.deadline_at is None else [to_micros(request.deadline_at)]
     if request.max_duration is not None:
-        given.append(tx.now + delay + request.max_duration // MICROSECOND)
+        given.append(start_at + request.max_duration // MICROSECOND)
     return min(given, default=None)

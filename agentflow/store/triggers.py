@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from agentflow.clock import to_micros
-from agentflow.errors import IdempotencyMismatch
+from agentflow.errors import IdempotencyMismatch, SingletonTaken
 from agentflow.store import rows, tables, triggering
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, columns
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from agentflow.records import Delivery, Run, Schedule
-    from agentflow.requests import DeclareSchedule, Deliver, Fire
+    from agentflow.requests import DeclareSchedule, Deliver, Fire, TriggerRun
     from agentflow.store.transaction import Transaction
 
 schedule = table_of(tables.ScheduleRow)
@@ -81,14 +81,26 @@ def declare_schedules(
 
 
 def fire(tx: Transaction, request: Fire) -> Run | None:
-    """The run of this occurrence, or None if another scheduler was there first or the schedule is gone."""
+    """The run of this occurrence; None if another scheduler was there first, or an open run has its singleton key.
+
+    None, too, if the schedule is gone.
+    """
     key = {"schedule_id": request.schedule_id, "fire_at": to_micros(request.fire_at)}
     advanced = tx.run(ADVANCE, key | {"next_fire_at": _micros(request.next_fire_at)})
     if advanced == 0 or tx.row(OCCURRED, key) is not None:
         return None
-    made = triggering.trigger(tx, request.run)
-    tx.run(OCCUR, key | {"run_id": made.id, "created_at": tx.now})
+    made, run_id = _made(tx, request.run)
+    tx.run(OCCUR, key | {"run_id": run_id, "created_at": tx.now})
     return made
+
+
+def _made(tx: Transaction, request: TriggerRun) -> tuple[Run | None, str]:
+    """The run that was made, if one was, and the id of the one that stands for this trigger: made or met."""
+    try:
+        made = triggering.trigger(tx, request)
+    except SingletonTaken as taken:  # nothing was written yet, and what is skipped is done with
+        return None, taken.run_id
+    return made, made.id
 
 
 def deliver(tx: Transaction, request: Deliver) -> Delivery:
@@ -103,7 +115,7 @@ def deliver(tx: Transaction, request: Deliver) -> Delivery:
                 f"made run {first.run_id}; no run was made"
             )
         return first
-    made = triggering.trigger(tx, request.run)
-    values = key | {"digest": request.digest, "run_id": made.id, "received_at": tx.now}
+    _, run_id = _made(tx, request.run)
+    values = key | {"digest": request.digest, "run_id": run_id, "received_at": tx.now}
     tx.run(DELIVER, values)
     return rows.delivery(tuple(values[name] for name in columns(delivery)))

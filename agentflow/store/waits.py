@@ -6,24 +6,30 @@ when it parks knows that it was answered meanwhile, so no wake-up is ever missed
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from agentflow.clock import MICROSECOND, to_micros
+from agentflow.errors import CallbackFailed
+from agentflow.failures import Failure
 from agentflow.requests import NewEntry
-from agentflow.states import TERMINAL, ApprovalStatus, EntryKind, Transition, WaitKind
+from agentflow.states import TERMINAL, ApprovalStatus, CallbackStatus, EntryKind, Transition, WaitKind
 from agentflow.store import journal, tables
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, const, consts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from agentflow.requests import NewApproval, OpenWait
-    from agentflow.store.transaction import Transaction
+    from agentflow.store.transaction import Row, Transaction
 
 run = table_of(tables.RunRow)
 wait = table_of(tables.WaitRow)
 approval = table_of(tables.ApprovalRow)
+callback = table_of(tables.CallbackRow)
 
 _COPIED = (
     "id", "title", "summary", "body", "reason", "risk", "priority", "confidence", "field_confidence", "evidence",
@@ -40,6 +46,22 @@ FOR_CHILD = Statement(
     select(wait.c.run_id, wait.c.key).where(
         wait.c.subject == bindparam("child"), wait.c.kind == const(WaitKind.CHILD.value)
     )
+)
+FOR_SUBJECT = Statement(
+    select(wait.c.run_id, wait.c.key, wait.c.due_at)
+    .where(wait.c.subject == bindparam("subject"), wait.c.kind == bindparam("kind"))
+    .order_by(wait.c.opened_at, wait.c.key)
+)
+PUT_OFF = Statement(
+    update(wait)
+    .where(wait.c.subject == bindparam("of"), wait.c.kind == bindparam("of_kind"))
+    .values(due_at=bindparam("due_at"))
+)
+WITHDRAW_CALLBACKS = Statement(
+    update(callback)
+    .where(callback.c.run_id == bindparam("of_run"), callback.c.status == const(CallbackStatus.PENDING.value))
+    .values(status=const(CallbackStatus.CANCELLED.value), resolved_at=bindparam("now"))
+    .returning(callback.c.id)
 )
 ENDED_CHILD = Statement(
     select(run.c.status, run.c.output, run.c.error).where(
@@ -131,10 +153,48 @@ def tell_parents(tx: Transaction, child_id: str, status: str, output: str | None
         answer(tx, run_id, key, child_ended(key, status, output, error))
 
 
+def for_subject(tx: Transaction, kind: WaitKind, subject: str) -> Sequence[Row]:
+    """Who waits for it, longest first: run, key, and until when."""
+    return tx.rows(FOR_SUBJECT, {"kind": kind, "subject": subject})
+
+
+def put_off(tx: Transaction, kind: WaitKind, subject: str, due_at: int | None) -> None:
+    """Say anew until when a subject is waited for."""
+    tx.run(PUT_OFF, {"of_kind": kind, "of": subject, "due_at": due_at})
+
+
+def callback_answer(
+    key: str, callback_id: str, status: str, output: str | None = None, error: str | None = None
+) -> NewEntry:
+    """The entry by which a run learns what became of a callback."""
+    return NewEntry(
+        kind=EntryKind.WAIT_RESOLVED,
+        key=key,
+        operation=WaitKind.CALLBACK,
+        output=output,
+        error=None if error is None else Failure.of(CallbackFailed(error)).to_json(),
+        detail=json.dumps({"outcome": status, "callback": callback_id}),
+    )
+
+
+def tell_of_callback(
+    tx: Transaction, callback_id: str, status: str, output: str | None = None, error: str | None = None
+) -> None:
+    """Answer every wait for this callback."""
+    for run_id, key, _ in for_subject(tx, WaitKind.CALLBACK, callback_id):
+        answer(tx, run_id, key, callback_answer(key, callback_id, status, output, error))
+
+
 def withdraw(tx: Transaction, run_id: str, *, scope: str | None = None) -> None:
-    """Close the run's waits (those under `scope`, or all) and withdraw the approvals they were for."""
+    """Close the run's waits (those under `scope`, or all) and withdraw the approvals they were for.
+
+    When all are closed the run has ended, and its callbacks are withdrawn too: what a scope leaves behind of them can
+    still be answered, because the code may have passed them on.
+    """
     if scope is None:
         closed = tx.rows(CLOSE_ALL, {"run_id": run_id})
+        for (callback_id,) in tx.rows(WITHDRAW_CALLBACKS, {"of_run": run_id, "now": tx.now}):
+            tell_of_callback(tx, callback_id, CallbackStatus.CANCELLED)  # a fork of this run may wait for it
     else:
         mine = [row for row in tx.rows(OF_RUN, {"run_id": run_id}) if within(str(row[1]), scope)]
         closed = [(row[2], row[3]) for row in mine]

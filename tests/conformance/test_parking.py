@@ -54,6 +54,19 @@ async def test_a_parked_run_is_held_by_nobody_and_says_what_it_waits_for(store: 
     assert await kinds_of(store, lease.run_id) == [EntryKind.TRIGGERED, opened, opened, parked]
 
 
+async def test_a_run_that_waits_for_many_things_says_so_in_a_line(store: Store) -> None:
+    """Else a thousand gates, answered one by one, would each write the other nine hundred down."""
+    lease = await a_turn(store)
+    timers = [a_timer(store, f"sleep#{n:03}") for n in range(1_000)]
+
+    await store.park(lease, timers, [timer.key for timer in timers])
+
+    said = (await last_entry(store, lease.run_id)).detail or ""
+    assert said.startswith("sleep#000,sleep#001,")
+    assert said.endswith("980 more")
+    assert len(await store.waits(lease.run_id)) == 1_000
+
+
 async def test_a_timer_that_does_not_block_does_not_wake(store: Store, clock: FakeClock) -> None:
     """As of a race that another branch has won: only what the run is blocked on wakes it."""
     lease = await a_turn(store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter, defaultdict
 from contextlib import closing
@@ -16,7 +17,7 @@ from agentflow.store.sqlite_file import connect, driver
 from tests.support import ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Iterator, Mapping
 
     from tests.support.ledger import Line
 
@@ -25,6 +26,7 @@ ENDS = {
     EntryKind.RUN_COMPLETED: RunStatus.COMPLETED,
     EntryKind.RUN_FAILED: RunStatus.FAILED,
     EntryKind.RUN_CANCELLED: RunStatus.CANCELLED,
+    EntryKind.RUN_EXPIRED: RunStatus.EXPIRED,
 }
 
 
@@ -60,14 +62,21 @@ class Database:
 
 
 def check(
-    path: Path, ledger_file: Path, *, results: Mapping[str, Any] | None = None, recovered: bool = True
+    path: Path,
+    ledger_file: Path,
+    *,
+    results: Mapping[str, Any] | None = None,
+    recovered: bool = True,
+    stopped: Container[int] = (),
 ) -> Counter[str]:
     """Assert that all is as promised; how much of each kind was looked at, so that a test can see it was not nothing.
 
     `results` says what the run of each idempotency key returns when undisturbed. With `recovered`, a worker has
-    started since the last crash, so that no run may be left with a worker that is gone.
+    started since the last crash, so that no run may be left with a worker that is gone. `stopped` are processes that
+    stood still for a while, or were robbed of their runs: such a one may begin the one body it was about to begin,
+    whatever has happened meanwhile.
     """
-    found = list(violations(path, ledger_file, results=results or {}, recovered=recovered))
+    found = list(violations(path, ledger_file, results=results or {}, recovered=recovered, stopped=stopped))
     assert not found, "\n".join(found)
     database = Database(path)
     return Counter(
@@ -78,7 +87,14 @@ def check(
     )
 
 
-def violations(path: Path, ledger_file: Path, *, results: Mapping[str, Any], recovered: bool = True) -> Iterator[str]:
+def violations(
+    path: Path,
+    ledger_file: Path,
+    *,
+    results: Mapping[str, Any],
+    recovered: bool = True,
+    stopped: Container[int] = (),
+) -> Iterator[str]:
     """Every broken promise, as a sentence."""
     database = Database(path)
     for damage in database.rows("PRAGMA integrity_check"):
@@ -92,9 +108,11 @@ def violations(path: Path, ledger_file: Path, *, results: Mapping[str, Any], rec
     lines = ledger.read(ledger_file)
     for run_id, run in runs.items():
         yield from _journal(run, journal[run_id])
-    yield from _bodies(journal, [line for line in lines if line.phase == "start"])
+    yield from _bodies(journal, [line for line in lines if line.phase == "start"], stopped)
     yield from _approvals(database, runs, journal)
     yield from _going_on(database, runs, recovered=recovered)
+    yield from _answered(database, runs)
+    yield from _blobs(database)
     yield from _answers(database, lines)
     yield from _results(runs, results)
 
@@ -109,7 +127,12 @@ def _journal(run: Row, entries: list[Row]) -> Iterator[str]:
         yield f"{name}: its epochs go back: {epochs}"
     if epochs and epochs[-1] > run["epoch"]:
         yield f"{name}: its journal is of epoch {epochs[-1]}, the run only of {run['epoch']}"
-    ends = [(place, ENDS[entry["kind"]]) for place, entry in enumerate(entries, start=1) if entry["kind"] in ENDS]
+    retried = max((place for place, entry in enumerate(entries) if entry["kind"] == EntryKind.RETRIED), default=-1)
+    ends = [
+        (place, ENDS[entry["kind"]])
+        for place, entry in enumerate(entries, start=1)
+        if entry["kind"] in ENDS and place > retried
+    ]
     wanted = [(len(entries), run["status"])] if run["status"] in TERMINAL else []
     if ends != wanted:
         yield f"{name}: it is {run['status']}, and its journal of {len(entries)} entries says it ended at {ends}"
@@ -119,7 +142,7 @@ def _journal(run: Row, entries: list[Row]) -> Iterator[str]:
         yield f"{name}: its output {run['output']} is not the recorded {entries[-1]['output']}"
 
 
-def _bodies(journal: Mapping[str, list[Row]], started: list[Line]) -> Iterator[str]:
+def _bodies(journal: Mapping[str, list[Row]], started: list[Line], stopped: Container[int]) -> Iterator[str]:
     """No body runs after its result is recorded, none twice in one attempt, an at-most-once one never unannounced."""
     kept = {
         (run_id, entry["key"]): entry
@@ -132,7 +155,8 @@ def _bodies(journal: Mapping[str, list[Row]], started: list[Line]) -> Iterator[s
         if entries and entries[-1]["kind"] == EntryKind.RUN_COMPLETED:
             lost = {line.key for line in started if line.run == run_id} - recorded
             yield from (f"{run_id} completed, and {key} has no result" for key in sorted(lost))
-    for line in started:
+    in_order = [line for line in started if line.pid not in stopped]
+    for line in in_order:
         result = kept.get((line.run, line.key))
         if result is not None and (line.epoch > result["epoch"] or line.at > result["at"]):
             yield f"{line.run}: {line.key} ran again in epoch {line.epoch} after its result of epoch {result['epoch']}"
@@ -148,8 +172,8 @@ def _bodies(journal: Mapping[str, list[Row]], started: list[Line]) -> Iterator[s
     for one, count in announced.items():
         if entered[one] > count:
             yield f"{one[0]}: {one[1]} is to run at most once and was entered {entered[one]} times for {count} starts"
-    for run_id in {line.run for line in started}:
-        epochs = [line.epoch for line in sorted(started, key=lambda line: line.at) if line.run == run_id]
+    for run_id in {line.run for line in in_order}:
+        epochs = [line.epoch for line in sorted(in_order, key=lambda line: line.at) if line.run == run_id]
         if any(later < earlier for earlier, later in pairwise(epochs)):
             yield f"{run_id}: an older turn began a body after a newer one had: {epochs}"
 
@@ -189,10 +213,53 @@ def _going_on(database: Database, runs: Mapping[str, Row], *, recovered: bool) -
                 yield f"{run_id} is queued for no time"
             case RunStatus.WAITING if run_id not in waiting and run["available_at"] is None:
                 yield f"{run_id} waits for nothing"
+            case RunStatus.PAUSED if not run["pause"]:
+                yield f"{run_id} is paused and nobody says by whom"
             case RunStatus.NEEDS_ATTENTION if not run["error"]:
                 yield f"{run_id} needs attention and does not say why"
             case _ if RunStatus(run["status"]) in TERMINAL and run_id in waiting:
                 yield f"{run_id} is {run['status']} and still waits"
+
+
+def _answered(database: Database, runs: Mapping[str, Row]) -> Iterator[str]:
+    """Nothing waits for an event that was sent since, or for a callback that has its answer; none outlives its run."""
+    missed = (
+        "SELECT w.run_id, w.key FROM agentflow_wait w JOIN agentflow_event e ON w.subject = e.name || ':' || e.key "
+        "WHERE w.kind IN ('event', 'message') AND e.sent_at > w.opened_at"
+    )
+    for row in database.rows(missed):
+        yield f"{row['run_id']} waits at {row['key']} for an event that was sent since"
+    resolved = (
+        "SELECT w.run_id, c.id, c.status FROM agentflow_wait w JOIN agentflow_callback c ON c.id = w.subject "
+        "WHERE w.kind = 'callback' AND c.status <> 'pending'"
+    )
+    for row in database.rows(resolved):
+        yield f"{row['run_id']} waits for {row['id']}, which is {row['status']}"
+    for row in database.rows("SELECT id, run_id FROM agentflow_callback WHERE status = 'pending'"):
+        if runs[row["run_id"]]["status"] in TERMINAL:
+            yield f"{row['id']} may be answered, and its run {row['run_id']} has ended"
+
+
+PAYLOADS = (
+    ("run", "input"), ("run", "output"), ("run", "error"), ("journal", "input"), ("journal", "output"),
+    ("journal", "error"), ("journal", "detail"), ("approval", "data"), ("approval", "final"), ("event", "payload"),
+    ("callback", "output"),
+)  # fmt: skip
+
+
+def _blobs(database: Database) -> Iterator[str]:
+    """Every blob that is named is there, and is what its name says."""
+    sizes = {}
+    for row in database.rows("SELECT digest, content, size FROM agentflow_blob"):
+        content = row["content"].encode()
+        sizes[row["digest"]] = row["size"]
+        if (hashlib.sha256(content).hexdigest(), len(content)) != (row["digest"], row["size"]):
+            yield f"blob {row['digest']} is not what it was"
+    for table, column in PAYLOADS:
+        for row in database.rows(f"SELECT {column} AS name FROM agentflow_{table} WHERE {column} LIKE 'blob:%'"):
+            _, digest, size = row["name"].split(":")
+            if sizes.get(digest) != int(size):
+                yield f"the {column} of a {table} is kept as {row['name']}, which is not there"
 
 
 def _answers(database: Database, lines: list[Line]) -> Iterator[str]:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime, timedelta
 
-    from agentflow.records import Worker
+    from agentflow.records import Run, Worker
 
 
 class Maintenance(Protocol):
@@ -48,4 +48,8 @@ class Maintenance(Protocol):
 
     async def next_due_at(self) -> datetime | None:
         """When something next falls due by itself: a timer, a retry, a deadline; None if nothing will."""
+        ...
+
+    async def stuck(self, *, limit: int) -> Sequence[Run]:
+        """Open runs that nothing would ever move on: there should be none."""
         ...

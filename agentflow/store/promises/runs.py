@@ -28,7 +28,9 @@ class Runs(Protocol):
     async def trigger(self, request: TriggerRun) -> Run:
         """The run for `request.idempotency_key`: a new one, or the one it made before.
 
-        Raises `IdempotencyMismatch` if the key was used with another input; no run was made then.
+        Raises `IdempotencyMismatch` if the key was used with another input, `SingletonTaken` if an open run holds the
+        singleton key, `QueueFull` if the queue's backlog is, and `InvalidSetting` for a cost above the queue's whole
+        budget; no run was made then.
         """
         ...
 

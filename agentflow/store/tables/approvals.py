@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Text
 from sqlmodel import Field
 
 from agentflow.states import ApprovalStatus
-from agentflow.store.tables.base import DOUBLE, STRICT, Base, instant, one_of, partial, text, whole
+from agentflow.store.tables.base import DOUBLE, STRICT, Base, instant, large_text, one_of, partial, text, whole
 
 
 class ApprovalRow(Base, table=True):
@@ -29,20 +29,20 @@ class ApprovalRow(Base, table=True):
     status: str = Field(sa_column=text())
     title: str = Field(sa_column=text())
     summary: str = Field(sa_column=text())
-    body: str = Field(sa_column=text())
+    body: str = Field(sa_column=large_text())
     reason: str = Field(sa_column=text())
     risk: str = Field(sa_column=text())
     priority: int = Field(sa_column=whole())
     confidence: float | None = Field(sa_column=Column(DOUBLE, nullable=True))
     field_confidence: str = Field(sa_column=text())
-    evidence: str = Field(sa_column=text())
+    evidence: str = Field(sa_column=large_text())
     tags: str = Field(sa_column=text())
     allow: str = Field(sa_column=text())
-    data: str = Field(sa_column=text())
-    schema_: str = Field(sa_column=Column("schema", Text, nullable=False))
+    data: str = Field(sa_column=large_text())
+    schema_: str = Field(sa_column=large_text(name="schema"))
     digest: str = Field(sa_column=text())
     on_timeout: str = Field(sa_column=text())
-    default: str | None = Field(sa_column=text(nullable=True))
+    default: str | None = Field(sa_column=large_text(nullable=True))
     version: int = Field(sa_column=whole())
     created_at: int = Field(sa_column=instant(nullable=False))
     deadline_at: int | None = Field(sa_column=instant())
@@ -50,9 +50,9 @@ class ApprovalRow(Base, table=True):
     decided_by: str | None = Field(sa_column=text(nullable=True))
     channel: str | None = Field(sa_column=text(nullable=True))
     comment: str = Field(sa_column=text())
-    final: str | None = Field(sa_column=text(nullable=True))
+    final: str | None = Field(sa_column=large_text(nullable=True))
     final_digest: str | None = Field(sa_column=text(nullable=True))
-    patch: str | None = Field(sa_column=text(nullable=True))
+    patch: str | None = Field(sa_column=large_text(nullable=True))
     decision_id: str | None = Field(sa_column=text(nullable=True))
     urgency: int = Field(sa_column=instant(nullable=False))
 
@@ -71,6 +71,6 @@ class DecisionRow(Base, table=True):
     decided_by: str = Field(sa_column=text())
     channel: str = Field(sa_column=text())
     comment: str = Field(sa_column=text())
-    final: str | None = Field(sa_column=text(nullable=True))
+    final: str | None = Field(sa_column=large_text(nullable=True))
     final_digest: str | None = Field(sa_column=text(nullable=True))
     decided_at: int = Field(sa_column=instant(nullable=False))

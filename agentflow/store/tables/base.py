@@ -42,6 +42,11 @@ def text(*, nullable: bool = False, default: str | None = None) -> Any:
     return Column(Text, nullable=nullable, server_default=default)
 
 
+def large_text(*, name: str = "", nullable: bool = False) -> Any:
+    """A column for a payload; that of a large one holds the name of a blob, see `agentflow.store.blobs`."""
+    return Column(name or None, Text, nullable=nullable, info={"is_payload": True})
+
+
 def whole(*, nullable: bool = False, default: int | None = None) -> Any:
     """A column of whole numbers."""
     return Column(Integer, nullable=nullable, server_default=None if default is None else str(default))

@@ -9,7 +9,10 @@ from agentflow.store.tables.base import LONG, STRICT, Base, instant, text, whole
 
 
 class QueueRow(Base, table=True):
-    """A queue's limits as declared in code, what an operator has changed of them, and whether it is paused."""
+    """A queue's limits as declared in code, what an operator has changed of them, and whether it is paused.
+
+    `turn_key` is the queue key that was served last, where keys take turns.
+    """
 
     __tablename__ = "agentflow_queue"
     __table_args__ = (STRICT,)
@@ -21,6 +24,7 @@ class QueueRow(Base, table=True):
     changed_by: str = Field(sa_column=text())
     reason: str = Field(sa_column=text())
     changed_at: int = Field(sa_column=instant(nullable=False))
+    turn_key: str | None = Field(sa_column=text(nullable=True))
 
 
 class QueueChangeRow(Base, table=True):
@@ -38,7 +42,10 @@ class QueueChangeRow(Base, table=True):
 
 
 class SpendRow(Base, table=True):
-    """What one start took of a rate or a shared budget; forgotten when its period is over."""
+    """What one start took of a rate or a shared budget; forgotten when its period is over.
+
+    `total` counts on from the bucket's earlier rows, so that what a span holds is the difference of two of them.
+    """
 
     __tablename__ = "agentflow_spend"
     __table_args__ = (Index("ix_agentflow_spend_bucket_at", "bucket", "at"), STRICT)
@@ -47,6 +54,7 @@ class SpendRow(Base, table=True):
     bucket: str = Field(sa_column=text())
     at: int = Field(sa_column=instant(nullable=False))
     amount: int = Field(sa_column=Column(LONG, nullable=False))
+    total: int = Field(sa_column=Column(LONG, nullable=False))
     run_id: str = Field(sa_column=text())
 
 

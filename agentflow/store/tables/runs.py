@@ -6,7 +6,12 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Text
 from sqlmodel import Field
 
 from agentflow.states import ParentClose, RunStatus
-from agentflow.store.tables.base import LONG, STRICT, Base, instant, one_of, partial, text, whole
+from agentflow.store.tables.base import LONG, STRICT, Base, instant, large_text, one_of, partial, text, whole
+
+# The runs that stand in a named queue: those that never started and those that go on.
+NAMED = "queue <> 'default'"
+NEW = "status = 'queued' AND epoch = 0"
+AGAIN = "status IN ('queued', 'waiting') AND epoch > 0"
 
 
 class RunRow(Base, table=True):
@@ -23,17 +28,22 @@ class RunRow(Base, table=True):
             where="idempotency_key IS NOT NULL",
             unique=True,
         ),
-        partial("ix_agentflow_run_due", "available_at", where="status IN ('queued', 'waiting')"),
+        partial(
+            "ix_agentflow_run_due",
+            "available_at",
+            "task",
+            "version",
+            where="status IN ('queued', 'waiting') AND queue = 'default'",
+        ),
         partial("ix_agentflow_run_held", "worker_id", where="status = 'running'"),
         partial("ix_agentflow_run_deadline", "deadline_at", where="deadline_at IS NOT NULL AND finished_at IS NULL"),
-        partial("ix_agentflow_run_expiry", "expires_at", where="expires_at IS NOT NULL AND status = 'queued'"),
         partial(
-            "ix_agentflow_run_queue",
-            "queue",
-            "queue_key",
-            "available_at",
-            where="status IN ('queued', 'waiting') AND queue <> 'default'",
+            "ix_agentflow_run_expiry", "expires_at", where="expires_at IS NOT NULL AND status = 'queued' AND epoch = 0"
         ),
+        partial("ix_agentflow_run_new", "queue", "available_at", "task", "version", where=f"{NEW} AND {NAMED}"),
+        partial("ix_agentflow_run_new_by_key", "queue", "queue_key", "available_at", where=f"{NEW} AND {NAMED}"),
+        partial("ix_agentflow_run_again", "queue", "available_at", "task", "version", where=f"{AGAIN} AND {NAMED}"),
+        partial("ix_agentflow_run_again_by_key", "queue", "queue_key", "available_at", where=f"{AGAIN} AND {NAMED}"),
         partial("ix_agentflow_run_busy", "queue", "queue_key", where="status = 'running' AND queue <> 'default'"),
         partial(
             "uq_agentflow_run_singleton",
@@ -46,7 +56,7 @@ class RunRow(Base, table=True):
             "uq_agentflow_run_collecting",
             "task",
             "collect_key",
-            where="collect_key IS NOT NULL AND status = 'queued'",
+            where="collect_key IS NOT NULL AND status = 'queued' AND epoch = 0",
             unique=True,
         ),
         partial("ix_agentflow_run_parent_id", "parent_id", where="parent_id IS NOT NULL"),
@@ -60,9 +70,9 @@ class RunRow(Base, table=True):
     status: str = Field(sa_column=text())
     queue: str = Field(sa_column=text())
     priority: int = Field(sa_column=whole())
-    input: str = Field(sa_column=text())
-    output: str | None = Field(sa_column=text(nullable=True))
-    error: str | None = Field(sa_column=text(nullable=True))
+    input: str = Field(sa_column=large_text())
+    output: str | None = Field(sa_column=large_text(nullable=True))
+    error: str | None = Field(sa_column=large_text(nullable=True))
     epoch: int = Field(sa_column=whole())
     attempt: int = Field(sa_column=whole())
     recoveries: int = Field(sa_column=whole())
@@ -108,10 +118,10 @@ class EntryRow(Base, table=True):
     attempt: int = Field(sa_column=whole())
     at: int = Field(sa_column=instant(nullable=False))
     took: int | None = Field(sa_column=instant())
-    input: str | None = Field(sa_column=text(nullable=True))
-    output: str | None = Field(sa_column=text(nullable=True))
-    error: str | None = Field(sa_column=text(nullable=True))
-    detail: str | None = Field(sa_column=text(nullable=True))
+    input: str | None = Field(sa_column=large_text(nullable=True))
+    output: str | None = Field(sa_column=large_text(nullable=True))
+    error: str | None = Field(sa_column=large_text(nullable=True))
+    detail: str | None = Field(sa_column=large_text(nullable=True))
 
 
 class LogRow(Base, table=True):

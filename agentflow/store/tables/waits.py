@@ -6,7 +6,7 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Text
 from sqlmodel import Field
 
 from agentflow.states import CallbackStatus
-from agentflow.store.tables.base import LONG, STRICT, Base, instant, one_of, partial, text, whole
+from agentflow.store.tables.base import LONG, STRICT, Base, instant, large_text, one_of, partial, text, whole
 
 
 class WaitRow(Base, table=True):
@@ -15,9 +15,7 @@ class WaitRow(Base, table=True):
     __tablename__ = "agentflow_wait"
     __table_args__ = (
         Index("ix_agentflow_wait_subject", "subject", "kind"),
-        partial(
-            "ix_agentflow_wait_due", "due_at", where="due_at IS NOT NULL AND kind IN ('event', 'message', 'callback')"
-        ),
+        partial("ix_agentflow_wait_due", "due_at", where="due_at IS NOT NULL AND kind IN ('event', 'message')"),
         STRICT,
     )
 
@@ -35,7 +33,8 @@ class EventRow(Base, table=True):
     __tablename__ = "agentflow_event"
     __table_args__ = (
         Index("uq_agentflow_event_name_key_seq", "name", "key", "seq", unique=True),
-        Index("ix_agentflow_event_sent_at", "sent_at"),
+        Index("ix_agentflow_event_name_key_sent_at", "name", "key", "sent_at", "seq"),
+        Index("ix_agentflow_event_sent_at", "sent_at", "id"),
         STRICT,
     )
 
@@ -43,7 +42,7 @@ class EventRow(Base, table=True):
     name: str = Field(sa_column=text())
     key: str = Field(sa_column=text())
     seq: int = Field(sa_column=whole())
-    payload: str = Field(sa_column=text())
+    payload: str = Field(sa_column=large_text())
     digest: str = Field(sa_column=text())
     sent_by: str = Field(sa_column=text())
     sent_at: int = Field(sa_column=instant(nullable=False))
@@ -78,9 +77,9 @@ class CallbackRow(Base, table=True):
     key: str = Field(sa_column=text())
     token_digest: str = Field(sa_column=text())
     status: str = Field(sa_column=text())
-    output: str | None = Field(sa_column=text(nullable=True))
-    error: str | None = Field(sa_column=text(nullable=True))
-    details: str | None = Field(sa_column=text(nullable=True))
+    output: str | None = Field(sa_column=large_text(nullable=True))
+    error: str | None = Field(sa_column=large_text(nullable=True))
+    details: str | None = Field(sa_column=large_text(nullable=True))
     heartbeat_for: int | None = Field(sa_column=Column(LONG, nullable=True))
     due_at: int | None = Field(sa_column=instant())
     lapses_at: int | None = Field(sa_column=instant())
@@ -96,5 +95,5 @@ class HeartbeatRow(Base, table=True):
 
     run_id: str = Field(sa_column=Column(Text, ForeignKey("agentflow_run.id"), primary_key=True))
     key: str = Field(sa_column=Column(Text, primary_key=True))
-    details: str = Field(sa_column=text())
+    details: str = Field(sa_column=large_text())
     at: int = Field(sa_column=instant(nullable=False))

@@ -9,6 +9,8 @@ branch_labels = None
 depends_on = None
 
 STATUSES = "'queued', 'running', 'waiting', 'paused', 'needs_attention', 'completed', 'failed', 'cancelled', 'expired'"
+NEW = "status = 'queued' AND epoch = 0 AND queue <> 'default'"
+AGAIN = "status IN ('queued', 'waiting') AND epoch > 0 AND queue <> 'default'"
 
 
 def upgrade() -> None:
@@ -46,6 +48,7 @@ def _blobs_and_queues() -> None:
         sa.Column("changed_by", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("changed_at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("turn_key", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_agentflow_queue")),
         sqlite_strict=True,
     )
@@ -69,6 +72,7 @@ def _blobs_and_queues() -> None:
         sa.Column("bucket", sa.Text(), nullable=False),
         sa.Column("at", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("amount", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("total", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("run_id", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_agentflow_spend")),
         sqlite_strict=True,
@@ -92,7 +96,8 @@ def _what_runs_wait_for() -> None:
         sqlite_strict=True,
     )
     with op.batch_alter_table("agentflow_event") as batch_op:
-        batch_op.create_index("ix_agentflow_event_sent_at", ["sent_at"], unique=False)
+        batch_op.create_index("ix_agentflow_event_name_key_sent_at", ["name", "key", "sent_at", "seq"], unique=False)
+        batch_op.create_index("ix_agentflow_event_sent_at", ["sent_at", "id"], unique=False)
         batch_op.create_index("uq_agentflow_event_name_key_seq", ["name", "key", "seq"], unique=True)
 
     op.create_table(
@@ -184,22 +189,51 @@ def _runs_and_workers() -> None:
             "ix_agentflow_run_expiry",
             ["expires_at"],
             unique=False,
-            sqlite_where=sa.text("expires_at IS NOT NULL AND status = 'queued'"),
-            postgresql_where=sa.text("expires_at IS NOT NULL AND status = 'queued'"),
+            sqlite_where=sa.text("expires_at IS NOT NULL AND status = 'queued' AND epoch = 0"),
+            postgresql_where=sa.text("expires_at IS NOT NULL AND status = 'queued' AND epoch = 0"),
+        )
+        batch_op.drop_index("ix_agentflow_run_due")
+        batch_op.create_index(
+            "ix_agentflow_run_due",
+            ["available_at", "task", "version"],
+            unique=False,
+            sqlite_where=sa.text("status IN ('queued', 'waiting') AND queue = 'default'"),
+            postgresql_where=sa.text("status IN ('queued', 'waiting') AND queue = 'default'"),
         )
         batch_op.create_index(
-            "ix_agentflow_run_queue",
+            "ix_agentflow_run_new",
+            ["queue", "available_at", "task", "version"],
+            unique=False,
+            sqlite_where=sa.text(NEW),
+            postgresql_where=sa.text(NEW),
+        )
+        batch_op.create_index(
+            "ix_agentflow_run_new_by_key",
             ["queue", "queue_key", "available_at"],
             unique=False,
-            sqlite_where=sa.text("status IN ('queued', 'waiting') AND queue <> 'default'"),
-            postgresql_where=sa.text("status IN ('queued', 'waiting') AND queue <> 'default'"),
+            sqlite_where=sa.text(NEW),
+            postgresql_where=sa.text(NEW),
+        )
+        batch_op.create_index(
+            "ix_agentflow_run_again",
+            ["queue", "available_at", "task", "version"],
+            unique=False,
+            sqlite_where=sa.text(AGAIN),
+            postgresql_where=sa.text(AGAIN),
+        )
+        batch_op.create_index(
+            "ix_agentflow_run_again_by_key",
+            ["queue", "queue_key", "available_at"],
+            unique=False,
+            sqlite_where=sa.text(AGAIN),
+            postgresql_where=sa.text(AGAIN),
         )
         batch_op.create_index(
             "uq_agentflow_run_collecting",
             ["task", "collect_key"],
             unique=True,
-            sqlite_where=sa.text("collect_key IS NOT NULL AND status = 'queued'"),
-            postgresql_where=sa.text("collect_key IS NOT NULL AND status = 'queued'"),
+            sqlite_where=sa.text("collect_key IS NOT NULL AND status = 'queued' AND epoch = 0"),
+            postgresql_where=sa.text("collect_key IS NOT NULL AND status = 'queued' AND epoch = 0"),
         )
         batch_op.create_index(
             "uq_agentflow_run_singleton",
@@ -214,8 +248,8 @@ def _runs_and_workers() -> None:
             "ix_agentflow_wait_due",
             ["due_at"],
             unique=False,
-            sqlite_where=sa.text("due_at IS NOT NULL AND kind IN ('event', 'message', 'callback')"),
-            postgresql_where=sa.text("due_at IS NOT NULL AND kind IN ('event', 'message', 'callback')"),
+            sqlite_where=sa.text("due_at IS NOT NULL AND kind IN ('event', 'message')"),
+            postgresql_where=sa.text("due_at IS NOT NULL AND kind IN ('event', 'message')"),
         )
 
     with op.batch_alter_table("agentflow_worker") as batch_op:
