@@ -1,7 +1,7 @@
 """Durable runs of ordinary async functions, with people approving, rejecting or correcting what they will do.
 
 `task` makes a function durable, `AgentFlow` runs it, `wait_for_approval` asks a person; `log` is a logger whose lines
-are kept with the run.
+are kept with the run. The lookup of a step answers `NOT_DONE` where a call has certainly had no effect.
 """
 
 from __future__ import annotations
@@ -18,68 +18,133 @@ if typing.TYPE_CHECKING:
         AgentflowError,
         AllFailed,
         ApprovalTimedOut,
+        CallbackFailed,
+        CallbackTimedOut,
+        CircuitOpen,
+        CompletionFailed,
+        EventMismatch,
+        EventTimedOut,
         Fatal,
+        HeartbeatTimedOut,
         InvalidInput,
+        PollingEnded,
+        QueueFull,
         Rejected,
         RunCancelled,
         RunFailed,
+        SingletonTaken,
         StepTimedOut,
     )
+    from agentflow.limits import Budget, Limits, Rate
     from agentflow.records import Run
-    from agentflow.retry import Retry
+    from agentflow.retry import Retry, RetryAfter
     from agentflow.runtime.approvals import Approval, wait_for_approval
     from agentflow.runtime.asking import Evidence
+    from agentflow.runtime.callbacks import Callback, create_callback
+    from agentflow.runtime.completion import Branches, BranchResult, all_succeed, at_least, first_success, tolerate
+    from agentflow.runtime.events import receive_events, send_event, wait_for_event
     from agentflow.runtime.gathering import gather
+    from agentflow.runtime.heartbeats import heartbeat, last_heartbeat
     from agentflow.runtime.logs import log
-    from agentflow.runtime.operations import now, operation, random, sleep, uuid4, wait_for
+    from agentflow.runtime.mapping import map  # noqa: A004  the word everybody knows for it
+    from agentflow.runtime.operations import now, operation, random, sleep, sleep_until, uuid4, wait_for
+    from agentflow.runtime.patching import patched
+    from agentflow.runtime.polling import Backoff, wait_until
+    from agentflow.runtime.rollback import on_rollback
+    from agentflow.runtime.scopes import scope
     from agentflow.settings import WorkerSettings
+    from agentflow.tasks.breaker import Breaker
     from agentflow.tasks.fallback import fallback, hop
     from agentflow.tasks.handle import RunHandle
+    from agentflow.tasks.lookup import NOT_DONE, Done
+    from agentflow.tasks.queue import Batch, Debounce, Queue
     from agentflow.tasks.schedule import Schedule, schedule
     from agentflow.tasks.secret import Secret
     from agentflow.tasks.step import Step, step
     from agentflow.tasks.task import Task, task
+    from agentflow.tasks.undo import Undo
     from agentflow.tasks.verifiers import HmacSignature
     from agentflow.tasks.webhook import Webhook, webhook
 
-__all__ = [
+__all__ = [  # noqa: RUF022  in the order of the alphabet; the linter would have constants first
     "AgentFlow",
     "AgentflowError",
     "AllFailed",
     "Approval",
     "ApprovalTimedOut",
+    "Backoff",
+    "Batch",
+    "BranchResult",
+    "Branches",
+    "Breaker",
+    "Budget",
+    "Callback",
+    "CallbackFailed",
+    "CallbackTimedOut",
+    "CircuitOpen",
     "Client",
+    "CompletionFailed",
+    "Debounce",
+    "Done",
+    "EventMismatch",
+    "EventTimedOut",
     "Evidence",
     "Fatal",
+    "HeartbeatTimedOut",
     "HmacSignature",
     "InvalidInput",
+    "Limits",
+    "NOT_DONE",
+    "PollingEnded",
+    "Queue",
+    "QueueFull",
+    "Rate",
     "Rejected",
     "Retry",
+    "RetryAfter",
     "Run",
     "RunCancelled",
     "RunFailed",
     "RunHandle",
     "Schedule",
     "Secret",
+    "SingletonTaken",
     "Step",
     "StepTimedOut",
     "Task",
+    "Undo",
     "Webhook",
     "WorkerSettings",
+    "all_succeed",
+    "at_least",
+    "create_callback",
     "fallback",
+    "first_success",
     "gather",
+    "heartbeat",
     "hop",
+    "last_heartbeat",
     "log",
+    "map",
     "now",
+    "on_rollback",
     "operation",
+    "patched",
     "random",
+    "receive_events",
     "schedule",
+    "scope",
+    "send_event",
     "sleep",
+    "sleep_until",
     "step",
     "task",
+    "tolerate",
     "uuid4",
     "wait_for",
     "wait_for_approval",
+    "wait_for_event",
+    "wait_until",
     "webhook",
 ]
 
@@ -91,27 +156,58 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "AgentflowError",
         "AllFailed",
         "ApprovalTimedOut",
+        "CallbackFailed",
+        "CallbackTimedOut",
+        "CircuitOpen",
+        "CompletionFailed",
+        "EventMismatch",
+        "EventTimedOut",
         "Fatal",
+        "HeartbeatTimedOut",
         "InvalidInput",
+        "PollingEnded",
+        "QueueFull",
         "Rejected",
         "RunCancelled",
         "RunFailed",
+        "SingletonTaken",
         "StepTimedOut",
     ),
+    "agentflow.limits": ("Budget", "Limits", "Rate"),
     "agentflow.records": ("Run",),
-    "agentflow.retry": ("Retry",),
+    "agentflow.retry": ("Retry", "RetryAfter"),
     "agentflow.runtime.approvals": ("Approval", "wait_for_approval"),
     "agentflow.runtime.asking": ("Evidence",),
+    "agentflow.runtime.callbacks": ("Callback", "create_callback"),
+    "agentflow.runtime.completion": (
+        "BranchResult",
+        "Branches",
+        "all_succeed",
+        "at_least",
+        "first_success",
+        "tolerate",
+    ),
+    "agentflow.runtime.events": ("receive_events", "send_event", "wait_for_event"),
     "agentflow.runtime.gathering": ("gather",),
+    "agentflow.runtime.heartbeats": ("heartbeat", "last_heartbeat"),
     "agentflow.runtime.logs": ("log",),
-    "agentflow.runtime.operations": ("now", "operation", "random", "sleep", "uuid4", "wait_for"),
+    "agentflow.runtime.mapping": ("map",),
+    "agentflow.runtime.operations": ("now", "operation", "random", "sleep", "sleep_until", "uuid4", "wait_for"),
+    "agentflow.runtime.patching": ("patched",),
+    "agentflow.runtime.polling": ("Backoff", "wait_until"),
+    "agentflow.runtime.rollback": ("on_rollback",),
+    "agentflow.runtime.scopes": ("scope",),
     "agentflow.settings": ("WorkerSettings",),
+    "agentflow.tasks.breaker": ("Breaker",),
     "agentflow.tasks.fallback": ("fallback", "hop"),
     "agentflow.tasks.handle": ("RunHandle",),
+    "agentflow.tasks.lookup": ("NOT_DONE", "Done"),
+    "agentflow.tasks.queue": ("Batch", "Debounce", "Queue"),
     "agentflow.tasks.schedule": ("Schedule", "schedule"),
     "agentflow.tasks.secret": ("Secret",),
     "agentflow.tasks.step": ("Step", "step"),
     "agentflow.tasks.task": ("Task", "task"),
+    "agentflow.tasks.undo": ("Undo",),
     "agentflow.tasks.verifiers": ("HmacSignature",),
     "agentflow.tasks.webhook": ("Webhook", "webhook"),
 }

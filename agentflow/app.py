@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from agentflow.client import Client
 from agentflow.errors import DefinitionError
+from agentflow.runtime.dry import misfit
 from agentflow.settings import database_url
 from agentflow.store import open_store
 from agentflow.tasks.calling import current_starter
@@ -53,14 +54,15 @@ class AgentFlow:
 
     async def __aenter__(self) -> Self:
         self._store = await open_store(self.database, clock=self._clock)
-        self._client = Client(self._store, self.catalog)
-        if self._with_worker:
-            self.worker = Worker(self._store, self.catalog, self._settings, self._clock)
-            try:
+        self._client = Client(self._store, self.catalog, misfit)
+        try:
+            await self._client.declare_queues()
+            if self._with_worker:
+                self.worker = Worker(self._store, self.catalog, self._settings, self._clock)
                 await self.worker.start()
-            except BaseException:
-                await self._store.close()
-                raise
+        except BaseException:
+            await self._store.close()
+            raise
         self._token = current_starter.set(_Starting(self._client, self._store))
         return self
 

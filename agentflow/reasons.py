@@ -14,18 +14,36 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from agentflow.records import Run, Wait, Worker
+    from agentflow.records import QueuePlace, Run, Wait, Worker
+
+MOST_LISTED = 10
 
 
-def why(  # noqa: PLR0911  one sentence for each status
-    run: Run, waits: Sequence[Wait], workers: Sequence[Worker], *, now: datetime
+def why(
+    run: Run, waits: Sequence[Wait], workers: Sequence[Worker], *, now: datetime, place: QueuePlace | None = None
 ) -> str:
-    """The sentence. `workers` are those with a recorded lease."""
+    """The sentence. `workers` are those with a recorded lease; `place` is that of a queued run in its queue."""
+    sentence = _why(run, waits, workers, now, place)
+    return sentence if run.ending is None or run.is_finished else f"{_ending(run)}; {sentence}"
+
+
+def _ending(run: Run) -> str:
+    """How a run is going to end, and what is done before."""
+    told = json.loads(run.ending or "{}")
+    verb = "fail" if told["as"] == RunStatus.FAILED else f"be {told['as']}"
+    return f"it is to {verb} once its steps are undone ({told['said']})"
+
+
+def _why(  # noqa: PLR0911  one sentence for each status
+    run: Run, waits: Sequence[Wait], workers: Sequence[Worker], now: datetime, place: QueuePlace | None
+) -> str:
     match run.status:
         case RunStatus.QUEUED:
-            return _queued(run, workers, now)
+            return _queued(run, workers, now, place)
         case RunStatus.RUNNING:
-            return f"worker {run.worker_id} is executing it (turn {run.epoch}, attempt {run.attempt})"
+            doing = "executing" if run.ending is None else "undoing"
+            to_pause = "" if run.pause is None else f"; at its next checkpoint it is {_paused(run)}"
+            return f"worker {run.worker_id} is {doing} it (turn {run.epoch}, attempt {run.attempt}){to_pause}"
         case RunStatus.WAITING:
             return "; ".join(_waiting(wait, now) for wait in waits) or "it waits for nothing that is recorded: a defect"
         case RunStatus.PAUSED:
@@ -51,16 +69,51 @@ def _paused(run: Run) -> str:
     return f"paused by {said.get('by', 'somebody')}" + (f": {said['reason']}" if said.get("reason") else "")
 
 
-def _queued(run: Run, workers: Sequence[Worker], now: datetime) -> str:
+def _queued(run: Run, workers: Sequence[Worker], now: datetime, place: QueuePlace | None) -> str:
     if run.available_at is not None and run.available_at > now:
         what = f"attempt {run.attempt} begins" if run.attempt > 1 else "it begins"
         return f"{what} in {_span(run.available_at - now)}"
+    if place is not None and place.is_paused:
+        said = f": {place.pause_reason}" if place.pause_reason else ""
+        return f"queue {place.queue!r} is paused by {place.paused_by}{said}; it goes on when somebody resumes the queue"
     alive = [worker for worker in workers if worker.lease_until > now]
     if not alive:
         return (
             f"no worker is running; start one that has task {run.task!r} with `agentflow serve` or `agentflow worker`"
         )
-    return f"it is next in queue {run.queue!r} for a worker that has task {run.task!r} ({len(alive)} running)"
+    known = [set(json.loads(worker.tasks)) for worker in alive]
+    able = sum(not tasks.isdisjoint((f"{run.task}@{run.version}", f"{run.task}@*")) for tasks in known)
+    if not able:
+        return _unknown(run, set().union(*known))
+    next_in_line = f"it is next in queue {run.queue!r} for a worker that has task {run.task!r} ({able} running)"
+    return next_in_line if place is None else _held_back(place, now) or next_in_line
+
+
+def _held_back(place: QueuePlace, now: datetime) -> str:
+    """The limit of its queue that keeps a run from starting; empty if none does."""
+    limits = place.limits
+    if limits.concurrency is not None and place.running >= limits.concurrency:
+        return f"queue {place.queue!r} runs {place.running} of {limits.concurrency}; it starts when one of them ends"
+    if limits.per_key is not None and place.running_of_key >= limits.per_key:
+        whose = "runs without a key have" if place.queue_key is None else f"key {place.queue_key!r} has"
+        return (
+            f"{whose} {place.running_of_key} of {limits.per_key} running in queue {place.queue!r}; "
+            "it starts when one of them ends"
+        )
+    if place.starts_at is not None:
+        return f"{place.scarce} reached in queue {place.queue!r}, next start in {_span(place.starts_at - now)}"
+    return ""
+
+
+def _unknown(run: Run, known: set[str]) -> str:
+    """No worker has the code; which code there is: other versions of it first."""
+    names = sorted(name for name in known if not name.endswith("@*"))
+    names.sort(key=lambda name: not name.startswith(f"{run.task}@"))
+    listed = ", ".join(names[:MOST_LISTED]) + (", …" if len(names) > MOST_LISTED else "")
+    return (
+        f"no worker that is alive knows task {run.task!r} (version {run.version}); the workers alive know "
+        f"{listed or 'no task'}"
+    )
 
 
 def _waiting(wait: Wait, now: datetime) -> str:

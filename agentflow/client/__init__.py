@@ -4,13 +4,16 @@ The command line, the pages, the schedulers and users' own programs all go throu
 worker writes to the store.
 """
 
+from agentflow.client.bulk import Bulk, BulkReport
+from agentflow.client.queues import Queues
 from agentflow.client.reading import Reading
 from agentflow.client.starting import Starting
-from agentflow.client.steering import UNCHANGED, Steering
+from agentflow.client.steering import UNCHANGED
 from agentflow.client.triggers import Triggers
+from agentflow.client.waits import Waits
 
-__all__ = ["UNCHANGED", "Client"]
+__all__ = ["UNCHANGED", "BulkReport", "Client"]
 
 
-class Client(Starting, Reading, Steering, Triggers):
+class Client(Starting, Reading, Bulk, Queues, Triggers, Waits):
     """Starts runs and steers them. `catalog` holds the tasks that may be started by name."""

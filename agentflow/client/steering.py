@@ -1,18 +1,24 @@
-"""Steering runs: decide, cancel, resume."""
+"""Steering runs: decide, cancel, pause, resume, have them tried again, fork them."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from agentflow.approvals.decisions import accepted_text
 from agentflow.client.holder import Holder
+from agentflow.errors import ForkRefused
 from agentflow.ids import DECISION, new_id
-from agentflow.requests import Decide
+from agentflow.payloads import encode
+from agentflow.requests import Decide, ForkRun, forked
 from agentflow.states import Verdict
+from agentflow.tasks.task import LONGEST_VERSION
 
 UNCHANGED: Any = object()
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from agentflow.records import Decision, Run
 
 
@@ -56,6 +62,63 @@ class Steering(Holder):
         """The run, cancelled together with its approvals and children. Raises `RunNotFound`, `IllegalTransition`."""
         return await self._store.cancel(run_id, by=by, reason=reason)
 
-    async def resume(self, run_id: str, *, by: str) -> Run:
-        """The run, queued again after it needed attention. Raises `RunNotFound`, `IllegalTransition`."""
-        return await self._store.resume(run_id, by=by)
+    async def pause(self, run_id: str, *, by: str, reason: str = "") -> Run:
+        """The run, paused; one that is being executed stops at its next checkpoint.
+
+        Its approvals stay open and its deadline counts on. Raises `RunNotFound`, `IllegalTransition`.
+        """
+        return await self._store.pause(run_id, by=by, reason=reason)
+
+    async def resume(self, run_id: str, *, by: str, output: Any = UNCHANGED) -> Run:
+        """The run, queued again after it was paused or needed attention.
+
+        `output` is what the operation returned whose end is not known, which then does not run again. Raises
+        `RunNotFound`, `IllegalTransition`, or `NotRecordable` for the output; nothing was changed then.
+        """
+        text = None if output is UNCHANGED else encode(output)
+        return await self._store.resume(run_id, by=by, output=text)
+
+    async def retry(self, run_id: str, *, by: str, reason: str = "") -> Run:
+        """The run, which had failed, expired or been cancelled, queued to go on from the operation that failed.
+
+        Raises `RunNotFound`, `SingletonTaken`, or `IllegalTransition`, also where its steps have been undone: fork it.
+        """
+        return await self._store.retry(run_id, by=by, reason=reason)
+
+    async def fork(
+        self,
+        run_id: str,
+        *,
+        by: str,
+        from_: str | None = None,
+        patch: Mapping[str, Any] | None = None,
+        version: str | None = None,
+        reason: str = "",
+        fork_id: str | None = None,
+    ) -> Run:
+        """A new run that goes on from before the operation `from_` of this one, or from all that it has recorded.
+
+        What is recorded before is taken over, with other results where `patch` gives them by key, and is not done
+        again; the run itself stays as it is. Raises `RunNotFound`, `KeyNotRecorded` (naming the nearest),
+        `NotRecordable`, or `ForkRefused`, also for a patch that does not fit its type, as far as the task's code is at
+        hand; no run was made then.
+        """
+        if version is not None and not 0 < len(version.strip()) <= LONGEST_VERSION:
+            raise ForkRefused(f"version={version[:20]!r}: wanted 1 to {LONGEST_VERSION} characters. No run was made")
+        texts = {key: encode(value) for key, value in (patch or {}).items()}
+        request = ForkRun(run_id=run_id, by=by, reason=reason, from_key=from_, patch=texts, version=version, id=fork_id)
+        await self._require_fit(request)
+        return await self._store.fork(request)
+
+    async def _require_fit(self, request: ForkRun) -> None:
+        """Raise `ForkRefused` for a patch with which the task's code could not go on."""
+        if self._misfit is None or not request.patch:
+            return
+        run = await self._store.run(request.run_id)
+        found = self.catalog.task_for(replace(run, version=request.version or run.version))
+        if found is None:
+            return
+        entries = forked(await self._store.entries(run.id), request)
+        said = await self._misfit(run, entries, found)
+        if said is not None:
+            raise ForkRefused(f"run {run.id} cannot be forked with this patch: it {said}. No run was made")

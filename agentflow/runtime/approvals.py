@@ -22,6 +22,7 @@ from agentflow.runtime.asking import Asked, Evidence, arguments
 from agentflow.runtime.branches import Waiting
 from agentflow.runtime.callers import InRun
 from agentflow.runtime.leaf import InStep, refuse_in_step
+from agentflow.runtime.rehearsal import rehearsed
 from agentflow.runtime.signals import Divergence
 from agentflow.states import ApprovalStatus, WaitKind
 from agentflow.tasks.calling import current_caller, durable
@@ -104,7 +105,7 @@ async def wait_for_approval(
     weight = {"risk": risk, "priority": priority, "confidence": confidence, "field_confidence": field_confidence}
     limits = {"timeout": timeout, "on_timeout": on_timeout, "default": default, "auto": allow_auto_approve}
     given = arguments(asked, caller.turn.clock.now(), texts | weight | limits | {"evidence": evidence})
-    return await _ask(caller.scope, asked, given)
+    return await rehearsed(caller.scope, _ask(caller.scope, asked, given))
 
 
 # -- asking
@@ -122,6 +123,7 @@ async def _ask(scope: Scope, asked: Asked, given: dict[str, Any]) -> Approval[An
         if resolved is None:
             if known and not is_same and recorded is not None and recorded.asked_again >= MOST_CHANGES:
                 found = Divergence(
+                    key=key,
                     recorded=f"approval {key} of {known['digest']}",
                     asked=f"other data ({digest}), for the {recorded.asked_again + 1}th time: record what it is made "
                     "of in a step, so that a replay asks about the same",

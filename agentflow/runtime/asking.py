@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from agentflow.approvals import describe, validate
 from agentflow.durations import duration
-from agentflow.errors import DefinitionError, FieldProblem, InvalidDecision
-from agentflow.payloads import json_text
+from agentflow.errors import DefinitionError, FieldProblem, InvalidDecision, PayloadTooLarge
+from agentflow.payloads import LIMIT, json_text
 from agentflow.states import Verdict
 
 if TYPE_CHECKING:
@@ -42,12 +42,18 @@ class Asked:
 
     @classmethod
     def about(cls, data: Any, *, key: str) -> Asked:
-        """What is asked about this data. Raises `NotRecordable`."""
-        described = describe(data)
+        """What is asked about this data. Raises `NotRecordable` or `PayloadTooLarge`."""
+        try:
+            described = describe(data)
+        except PayloadTooLarge as error:
+            raise error.said_of(f"what {key} asks about") from None
         return cls(data, described.value, described.schema, key)
 
     def __post_init__(self) -> None:
         self.texts = json_text(self.value), json_text(self.schema)
+        size = len(self.texts[0].encode())
+        if size > LIMIT:
+            raise PayloadTooLarge(size=size, limit=LIMIT, what=f"what {self.key} asks about")
 
 
 def arguments(asked: Asked, now: datetime, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from agentflow.runtime.asyncio_calls import refusal_of, replacement_of
 from agentflow.runtime.chains import record_fallback
 from agentflow.runtime.children import child_result, trigger_children
 from agentflow.runtime.recording import record_call, record_step, record_task, record_value
+from agentflow.runtime.rehearsal import rehearsed
 from agentflow.tasks.step import operation_name
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class InRun:
         return record_fallback(chain, args, kwargs)
 
     async def trigger(self, task: Task[..., Any], inputs: Sequence[str]) -> Sequence[str]:
-        return await trigger_children(self.scope, task, inputs)
+        return await rehearsed(self.scope, trigger_children(self.scope, task, inputs))
 
     async def result(self, task: Task[..., Any], run_id: str) -> Any:
-        return await child_result(self.scope, task, run_id)
+        return await rehearsed(self.scope, child_result(self.scope, task, run_id))

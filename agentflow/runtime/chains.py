@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentflow.errors import AllFailed
 from agentflow.requests import NewEntry
 from agentflow.runtime.leaf import InStep
+from agentflow.runtime.lookups import look_up
 from agentflow.runtime.performing import Work, perform
 from agentflow.runtime.scope import Scope
 from agentflow.runtime.scoping import alone, current_scope, within
@@ -33,7 +35,7 @@ async def record_fallback(chain: Fallback, args: tuple[Any, ...], kwargs: Mappin
     try:
         for hop in chain.hops:
             try:
-                answer = await perform(scope, _hop_work(scope, hop, args, kwargs))
+                answer = await perform(scope, hop_work(scope, hop, args, kwargs))
             except Exception as error:
                 if not chain.goes_on_after(error):
                     raise
@@ -50,14 +52,23 @@ async def record_fallback(chain: Fallback, args: tuple[Any, ...], kwargs: Mappin
         outer.busy -= 1
 
 
-def _hop_work(scope: Scope, hop: Hop, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Work:
+def hop_work(scope: Scope, hop: Hop, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Work:
+    """The call of a hop as an operation of this scope."""
+
     def call(key: str, attempt: int) -> Awaitable[Any]:
         if isinstance(hop.function, Step):
             return alone(InStep(scope, key, attempt), hop.function, args, kwargs)
         return within(scope, key, hop.run, args, kwargs)
 
     work = Work(hop.name, "hop", call, args, kwargs, hop.result, hop.retry, hop.timeout)
-    work.is_scope = not isinstance(hop.function, Step)
+    work.schedule_to_close, work.breaker = hop.schedule_to_close, hop.breaker
+    if not isinstance(hop.function, Step):
+        work.is_scope = True
+        return work
+    work.is_leaf, work.effect, work.heartbeat_timeout = True, hop.function.effect, hop.function.heartbeat_timeout
+    work.take_back_by(hop.function.undo)
+    if hop.function.lookup is not None:
+        work.look_up = partial(look_up, work, hop.function.lookup)
     return work
 
 

@@ -6,6 +6,8 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any, cast
 
+from agentflow.errors import InvalidSetting, QueueFull, SingletonTaken
+from agentflow.failures import Failure
 from agentflow.requests import NewEntry, OpenWait
 from agentflow.runtime.branches import Waiting
 from agentflow.states import EntryKind, WaitKind
@@ -19,18 +21,31 @@ if TYPE_CHECKING:
 
 
 async def trigger_children(scope: Scope, task: Task[..., Any], inputs: Sequence[str]) -> Sequence[str]:
-    """Start child runs and record them in one transaction; a replay gives the ids it gave."""
+    """Start child runs and record them, or what refused them, in one transaction; a replay gives what it gave."""
     turn = scope.turn
     key, recorded = scope.ask(f"{task.id}.trigger", "trigger")
     if recorded is not None and recorded.final is not None:
+        if recorded.final.kind is EntryKind.FAILED:
+            raise _refused(scope, key, Failure.from_json(recorded.final.error or ""))
         return cast("Sequence[str]", json.loads(recorded.final.output or "[]"))
     requests = [task.request(text, origin=f"run {turn.run.id}") for text in inputs]
     scope.busy += 1
     try:
         children = await turn.write(turn.store.trigger_child, requests, NewEntry(EntryKind.SUCCEEDED, key, "trigger"))
+    except (SingletonTaken, QueueFull, InvalidSetting) as error:
+        failure = Failure.of(error)
+        await turn.append(NewEntry(EntryKind.FAILED, key, "trigger", error=failure.to_json()))
+        raise _refused(scope, key, failure) from error
     finally:
         scope.busy -= 1
     return [child.id for child in children]
+
+
+def _refused(scope: Scope, key: str, failure: Failure) -> Exception:
+    """What the code is told of a refused trigger, live and in replay."""
+    error = failure.to_exception()
+    scope.turn.raised(error, key)
+    return error
 
 
 async def child_result(scope: Scope, task: Task[..., Any], run_id: str) -> Any:

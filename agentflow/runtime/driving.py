@@ -31,7 +31,7 @@ class drive:  # noqa: N801  reads as the verb it is: `await drive(coroutine, sco
                 pending = send(value) if error is None else coroutine.throw(error)
             except StopIteration as stop:
                 return stop.value
-            if scope.busy == 0:
+            if scope.is_idle:
                 report(scope, coroutine)
             error = None
             try:

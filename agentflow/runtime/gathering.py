@@ -1,28 +1,22 @@
-"""`gather`: branches side by side, each a scope of its own."""
+"""`gather`: what it is given side by side, each a branch of the run."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-import json
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from agentflow.errors import UnsupportedAwait
-from agentflow.failures import Failure
-from agentflow.requests import NewEntry
+from agentflow.errors import DefinitionError, UnsupportedAwait
 from agentflow.runtime.asyncio_calls import replace
-from agentflow.runtime.branches import Branch
-from agentflow.runtime.callers import InRun
 from agentflow.runtime.leaf import InStep
-from agentflow.runtime.scope import Scope
-from agentflow.states import EntryKind
-from agentflow.tasks.calling import current_caller, durable, is_durable
+from agentflow.runtime.parallel import side_by_side
+from agentflow.tasks.calling import awaited, current_caller, durable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine
     from typing import TypeVar
 
-    from agentflow.tasks.calling import Caller
+    from agentflow.runtime.completion import Branches, Completion
 
     A = TypeVar("A")
     B = TypeVar("B")
@@ -46,129 +40,61 @@ def gather(
 def gather(
     *awaitables: Awaitable[T], return_exceptions: bool
 ) -> Coroutine[None, None, tuple[T | BaseException, ...]]: ...
+@overload
+def gather(*awaitables: Awaitable[T], until: Completion) -> Coroutine[None, None, Branches[T]]: ...
 @durable
-def gather(*awaitables: Awaitable[Any], return_exceptions: bool = False) -> Any:
+def gather(*awaitables: Awaitable[Any], until: Completion | None = None, return_exceptions: bool = False) -> Any:
     """The results, in the order given, of awaitables that run side by side.
 
     Inside a run each is a branch with its own order of operations, and the run is parked when all that are left wait.
-    The first error withdraws what the other branches wait for, cancels them and is raised; with
-    `return_exceptions=True` errors are results. Outside a run it is `asyncio.gather`.
+    The first error stops the other branches, withdraws what they wait for and is raised; with `return_exceptions=True`
+    errors are results. `until` says when they have done enough and stops the rest then: `Branches` tell what became of
+    each. Raises `CompletionFailed` when `until` cannot be met any more, and `DefinitionError` for one that never could:
+    nothing was started then. Outside a run and without `until` it is `asyncio.gather`.
     """
-    return _gather(awaitables, return_exceptions)
+    return _gather(awaitables, until, return_exceptions)
 
 
 @durable
-async def _gather(awaitables: tuple[Awaitable[Any], ...], return_exceptions: bool) -> tuple[Any, ...]:
-    caller = current_caller.get()
-    if caller is None or isinstance(caller, InStep):
-        return tuple(await asyncio.gather(*awaitables, return_exceptions=return_exceptions))
-    scope = cast("InRun", caller).scope
+async def _gather(awaitables: tuple[Awaitable[Any], ...], until: Completion | None, return_exceptions: bool) -> Any:
     try:
-        key, recorded = scope.ask("gather", "gather")
-    except BaseException:
-        discard(awaitables)
-        raise
-    if recorded is not None and recorded.final is not None:
-        discard(awaitables)
-        error = Failure.from_json(recorded.final.error or "").to_exception()
-        scope.turn.raised(error, recorded.failed_in)
-        raise error
-    scope.busy += 1
-    try:
-        return await _Gathering(scope, key, return_exceptions).run(awaitables)
+        return await _results(awaitables, until, return_exceptions)
     finally:
-        scope.busy -= 1
+        _discard(awaitables)
 
 
-class _Gathering:
-    """The branches of one `gather` in a turn."""
-
-    def __init__(self, scope: Scope, key: str, return_exceptions: bool) -> None:
-        self._scope = scope
-        self._turn = scope.turn
-        self._key = key
-        self._return_exceptions = return_exceptions
-
-    async def run(self, awaitables: tuple[Awaitable[Any], ...]) -> tuple[Any, ...]:
-        branches = [Branch() for _ in awaitables]
-        self._scope.branch.children.update(branches)
-        tasks = [
-            asyncio.create_task(self._branch(index, branch, one))
-            for index, (branch, one) in enumerate(zip(branches, awaitables, strict=True))
-        ]
-        try:
-            if tasks:
-                when = asyncio.ALL_COMPLETED if self._return_exceptions else asyncio.FIRST_EXCEPTION
-                await asyncio.wait(tasks, return_when=when)
-                if self._turn.is_handing_back:
-                    await asyncio.wait(tasks)
-            return await self._results(tasks)
-        finally:
-            await self._stop(tasks, awaitables)
-            self._scope.branch.children.difference_update(branches)
-
-    async def _branch(self, index: int, branch: Branch, one: Awaitable[Any]) -> Any:
-        inner = Scope(self._turn, f"{self._key}[{index}]", branch)
-        inner.enter()
-        current_caller.set(cast("Caller", InRun(inner)))
-        try:
-            result = await _as_operation(InRun(inner), one)
-            inner.leave()
-        except Exception as error:
-            if not self._return_exceptions:
-                raise
-            result = error
-        self._scope.branch.children.discard(branch)
-        if self._scope.branch.children:
-            await self._turn.waits.finished_branch()
-        return result
-
-    async def _results(self, tasks: list[asyncio.Task[Any]]) -> tuple[Any, ...]:
-        for task in tasks:
-            error = task.exception() if task.done() and not task.cancelled() else None
-            if error is not None and not isinstance(error, Exception):
-                raise error  # the turn is over, or has diverged: every branch unwinds
-        for task in tasks:
-            error = task.exception() if task.done() and not task.cancelled() else None
-            if isinstance(error, Exception):
-                await self._record_failure(tasks, error)
-                raise error
-        return tuple(task.result() for task in tasks)
-
-    async def _record_failure(self, tasks: list[asyncio.Task[Any]], error: Exception) -> None:
-        """Stop the other branches and record which error ended them, so that a replay raises the same one."""
-        await self._stop(tasks, ())
-        self._scope.branch.children.clear()
-        inner = self._turn.key_of(error) or self._key
-        self._turn.raised(error, inner)
-        entry = NewEntry(EntryKind.FAILED, self._key, "gather", error=Failure.of(error).to_json())
-        entry.detail = json.dumps({"retry": inner})
-        await self._turn.settle(entry, self._key)
-
-    @staticmethod
-    async def _stop(tasks: list[asyncio.Task[Any]], awaitables: tuple[Awaitable[Any], ...]) -> None:
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-        for task in tasks:
-            if not task.cancelled():
-                task.exception()
-        discard(awaitables)
+async def _results(awaitables: tuple[Awaitable[Any], ...], until: Completion | None, return_exceptions: bool) -> Any:
+    if until is not None and return_exceptions:
+        raise DefinitionError("gather(until=…, return_exceptions=True): with until= each branch tells its error itself")
+    if until is None and _is_outside():
+        return tuple(await asyncio.gather(*awaitables, return_exceptions=return_exceptions))
+    results = await side_by_side(
+        "gather",
+        len(awaitables),
+        lambda number: _branch(awaitables[number]),
+        until=until,
+        keep_errors=return_exceptions,
+    )
+    if until is not None:
+        return results
+    return tuple(one.value if one.error is None else one.error for one in results)
 
 
-async def _as_operation(caller: InRun, one: Awaitable[Any]) -> Any:
-    if is_durable(one):
-        return await one
-    if isinstance(one, asyncio.Future):
+def _is_outside() -> bool:
+    caller = current_caller.get()
+    return caller is None or isinstance(caller, InStep)
+
+
+async def _branch(one: Awaitable[Any]) -> Any:
+    if isinstance(one, asyncio.Future) and not _is_outside():
         raise UnsupportedAwait(
             "gather was given an asyncio task or future, which runs by itself; give it the coroutine"
         )
     name = getattr(one, "__qualname__", type(one).__qualname__).rpartition("<locals>.")[2]
-    return await caller.awaited(name, one)
+    return await awaited(name, one)
 
 
-def discard(awaitables: tuple[Awaitable[Any], ...]) -> None:
+def _discard(awaitables: tuple[Awaitable[Any], ...]) -> None:
     """Close the coroutines that are not going to run, so that nobody is warned about them."""
     for one in awaitables:
         if inspect.iscoroutine(one):

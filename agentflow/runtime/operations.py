@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import random as chance
 import uuid
@@ -12,12 +13,15 @@ from typing import TYPE_CHECKING, Any, cast
 
 from agentflow.clock import SystemClock, from_micros, to_micros
 from agentflow.durations import duration
+from agentflow.errors import InvalidDuration
 from agentflow.requests import NewEntry, OpenWait
 from agentflow.runtime.asyncio_calls import replace
+from agentflow.runtime.bounds import SHORT
 from agentflow.runtime.branches import Waiting
 from agentflow.runtime.callers import InRun
 from agentflow.runtime.leaf import InStep
-from agentflow.runtime.performing import SHORT, Work, perform
+from agentflow.runtime.performing import Work, perform
+from agentflow.runtime.rehearsal import rehearsed
 from agentflow.runtime.scoping import within
 from agentflow.states import EntryKind, WaitKind
 from agentflow.tasks.calling import current_caller, durable
@@ -50,13 +54,40 @@ async def sleep(span: str | float | timedelta) -> None:
     if scope is None:
         await _clock.sleep(length)
         return
+    await rehearsed(scope, _sleep(scope, "sleep", lambda: length))
+
+
+@durable
+async def sleep_until(instant: datetime) -> None:
+    """Return when this instant, an aware datetime, has come by the store's clock; at once if it has passed.
+
+    Inside a run it holds no memory, as `sleep`. Raises `InvalidDuration` for a naive one, whose zone nobody knows.
+    """
+    if not isinstance(instant, datetime) or instant.tzinfo is None:
+        raise InvalidDuration(f"sleep_until({instant!r}): wanted an aware datetime (with a time zone)")
+    scope = _scope()
+    clock = _clock if scope is None else scope.turn.clock
+
+    def left() -> timedelta:
+        return duration(max(instant - clock.now(), timedelta(0)))
+
+    if scope is None:
+        await clock.sleep(left())
+        return
+    await rehearsed(scope, _sleep(scope, "sleep_until", left))
+
+
+async def _sleep(scope: Scope, name: str, span: Callable[[], timedelta]) -> None:
     turn = scope.turn
-    key, recorded = scope.ask("sleep", "timer")
+    key, recorded = scope.ask(name, "timer")
     if recorded is not None and recorded.final is not None:
         return
     scope.busy += 1
     try:
+        if turn.rehearsal is not None:
+            await turn.rehearsal.rest(scope, key)
         opened = recorded.opened if recorded is not None else None
+        length = span()
         due_at = turn.clock.now() + length if opened is None else from_micros(json.loads(opened.detail or "0"))
         if opened is None and length <= SHORT:
             await turn.clock.sleep(length)
@@ -120,9 +151,8 @@ async def wait_for(awaitable: Awaitable[T], timeout: str | float | timedelta | N
         work = Work("wait_for", "await", lambda key, _: within(scope, key, awaiting, (), {}), timeout=limit)
         return cast("T", await perform(scope, work))
     finally:
-        close: Any = getattr(awaitable, "close", None)
-        if close is not None:
-            close()
+        if inspect.iscoroutine(awaitable) and inspect.getcoroutinestate(awaitable) == inspect.CORO_CREATED:
+            awaitable.close()  # recorded before: it is not to run, nor to be warned about
 
 
 @dataclass(frozen=True, slots=True)

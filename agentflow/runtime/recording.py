@@ -7,9 +7,11 @@ scope and awaits it in another.
 from __future__ import annotations
 
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from agentflow.runtime.leaf import InStep
+from agentflow.runtime.lookups import look_up
 from agentflow.runtime.performing import Work, perform
 from agentflow.runtime.scoping import alone, annotation_of, current_scope, within
 from agentflow.tasks.calling import durable
@@ -45,17 +47,9 @@ async def record_value(name: str, value: Awaitable[Any]) -> Any:
 @durable
 async def record_step(step: Step[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     scope = current_scope()
-    work = Work(
-        step.name,
-        "step",
-        lambda key, attempt: alone(InStep(scope, key, attempt), step, args, kwargs),
-        args,
-        kwargs,
-        step.result,
-        step.retry,
-        step.timeout,
-        step.effect,
-    )
+    work = Work.of_step(step, lambda key, attempt: alone(InStep(scope, key, attempt), step, args, kwargs), args, kwargs)
+    if step.lookup is not None:
+        work.look_up = partial(look_up, work, step.lookup)
     return await perform(scope, work)
 
 

@@ -11,14 +11,19 @@ class Suspend(BaseException):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Divergence:
-    """The code and the journal do not fit; both sides, as texts for a person."""
+    """The code and the journal do not fit at this key; both sides, as texts for a person."""
 
+    key: str
     recorded: str
     asked: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ambiguous:
-    """An at-most-once operation was started and its end is not recorded: it may have happened."""
+    """An at-most-once operation was started and its end is not recorded: it may have happened.
+
+    `because` says what else there is to know: that it was cut off, or why its lookup was no help.
+    """
 
     key: str
+    because: str = ""

@@ -27,6 +27,7 @@ from agentflow.failures import Failure
 from agentflow.payloads import record
 from agentflow.requests import Completed, Failed, HandedBack, NeedsAttention, TryAgain
 from agentflow.runtime.driving import drive
+from agentflow.runtime.exhausted import decided
 from agentflow.runtime.index import Index
 from agentflow.runtime.logs import LogBuffer
 from agentflow.runtime.scope import Scope
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from agentflow.clock import Clock
     from agentflow.requests import NewEntry, Outcome
+    from agentflow.runtime.rehearsal import Rehearsal
     from agentflow.store.base import Claimed, Store
     from agentflow.tasks.calling import Caller
     from agentflow.tasks.task import Task
@@ -69,6 +71,10 @@ class Turn:
         self.store = store
         self.clock = clock
         self.index = Index(claimed.entries)
+        self.scopes: dict[str, Scope] = {}
+        self.patches: dict[str, bool] = {}
+        self.rehearsal: Rehearsal | None = None
+        self._begun: set[str] = set()
         self.logs = LogBuffer(self)
         self.threads = threads
         self.is_over = False
@@ -78,7 +84,14 @@ class Turn:
         self._is_given_up = False
         self.caller_for = caller_for
         self.waits = Waits(self, hold_for=hold_for)
-        self._raised: list[tuple[BaseException, str]] = []
+        self._raised: dict[int, tuple[BaseException, str]] = {}  # by identity, which the errors keep while held
+
+    def begins(self, scope: Scope) -> bool:
+        """Whether what this scope begins now may have been begun before and cut off: its first new operation here."""
+        if scope.path in self._begun:
+            return False
+        self._begun.add(scope.path)
+        return self.lease.epoch > 1
 
     # -- the whole turn
 
@@ -101,13 +114,13 @@ class Turn:
         except Suspend:
             return self.ended_as
         except Exception as error:  # noqa: BLE001  whatever the task raises becomes its outcome
-            return self._failed(error)
+            return await self._came_of(error)
         except (KeyboardInterrupt, GeneratorExit):
             raise
         except BaseException as error:
             if isinstance(error, asyncio.CancelledError) and (self.is_over or _is_cancelled()):
                 raise
-            return self._failed(_as_exception(error, self.task.id))
+            return await self._came_of(_as_exception(error, self.task.id))
 
     async def _attempt(self, scope: Scope) -> Outcome:
         args, kwargs = self.task.signature.decode(self.run.input)
@@ -129,17 +142,28 @@ class Turn:
             text, _ = record(result, self.task.signature.result, of=self.task.id)
         except (NotRecordable, PayloadTooLarge) as error:
             code = self.task.body.__code__
-            error.add_note(f"it is the result of task {self.task.id} ({code.co_filename}:{code.co_firstlineno})")
+            what = f"the result of task {self.task.id} ({code.co_filename}:{code.co_firstlineno})"
+            if isinstance(error, PayloadTooLarge):
+                raise error.said_of(what) from None
+            error.add_note(f"it is {what}")
             raise
         return text
 
     # -- outcomes
 
+    async def _came_of(self, error: Exception) -> Outcome | None:
+        """The outcome of a task that raised this; None where the run is parked to hear what a person says."""
+        try:
+            return await decided(self, error, self._failed(error))
+        except Suspend:
+            return self.ended_as
+
     def _failed(self, error: Exception) -> Outcome:
         failure = Failure.of(error).to_json()
-        delay = self.task.retry.delay_after(self.run.attempt, error, chance=self.chance())
+        now = self.clock.now()
+        delay = self.task.retry.next_after(self.run.attempt, error, now=now, chance=self.chance())
         if delay is None:
-            return Failed(failure)
+            return Failed(failure, self.key_of(error))
         return TryAgain(failure, delay, self.key_of(error))
 
     def stop(self, found: Divergence | Ambiguous) -> Suspend:
@@ -153,9 +177,10 @@ class Turn:
         return NeedsAttention(EntryKind.DIVERGED, Failure.of(error).to_json(), detail)
 
     def _ambiguous(self, found: Ambiguous) -> Outcome:
+        because = f", and {found.because}" if found.because else ""
         said = (
-            f"{found.key} was started and its end is not recorded; it runs at most once, so a person has to say what "
-            "became of it. Resume runs it again."
+            f"{found.key} was started and its end is not recorded{because}; it runs at most once, so a person has to "
+            "say what became of it. Resume runs it again."
         )
         both = {"recorded": f"start of {found.key}", "asked": "its end", "key": found.key}
         detail = json.dumps(both, ensure_ascii=False)
@@ -167,16 +192,15 @@ class Turn:
 
     def raised(self, error: BaseException, key: str) -> None:
         """Remember which operation an error came from, for a retry of the run."""
-        self._raised.append((error, key))
+        self._raised.setdefault(id(error), (error, key))
 
     def key_of(self, error: BaseException | None) -> str | None:
         """The operation whose failure escaped the task, looking through what it was wrapped in."""
         seen: set[int] = set()
         while error is not None and id(error) not in seen:
             seen.add(id(error))
-            for known, key in self._raised:
-                if known is error:
-                    return key
+            if id(error) in self._raised:
+                return self._raised[id(error)][1]
             error = error.__cause__ or error.__context__
         return None
 
@@ -218,6 +242,13 @@ class Turn:
         except (LeaseLost, StoreUnavailable) as error:
             return await self._recover(error, verb, self.lease, *args)
 
+    async def sure(self, verb: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        """What a verb gives that takes no lease, asked until the database answers."""
+        try:
+            return await verb(*args)
+        except StoreUnavailable as error:
+            return await self._recover(error, verb, *args)
+
     async def _recover(self, error: Exception, verb: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         """Try again until the database takes the write; give the turn up if it is another's, or if it may be stored."""
         pause = FIRST_PAUSE
@@ -234,8 +265,7 @@ class Turn:
 
     async def catch_up(self) -> None:
         """Take into the index what this turn and others have written since the claim."""
-        for entry in await self.store.entries(self.run.id, after=self.index.last_seq):
-            self.index.add(entry)
+        self.waits.take_in(await self.sure(lambda: self.store.entries(self.run.id, after=self.index.last_seq)))
 
     # -- leaving
 

@@ -15,8 +15,10 @@ from agentflow.runtime.signals import Suspend
 from agentflow.states import EntryKind
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
 
+    from agentflow.records import Entry
     from agentflow.runtime.branches import Waiting
     from agentflow.runtime.turn import Turn
 
@@ -28,26 +30,34 @@ class Waits:
         self.root = Branch()
         self._turn = turn
         self._hold_for = hold_for
+        self._is_resting = False
         self._is_parking = False
         self._looking: asyncio.Task[None] | None = None
         self._look_again = False
+        self._waits: dict[Waiting, None] = {}  # in the order in which they began
 
     def unwind(self) -> None:
         """Let every waiting branch leave its code."""
-        for waiting in list(self.root.waits()):
-            waiting.future.set_exception(Suspend())
-            waiting.future.exception()  # the branch that ends the turn does not wait for its own
+        waits, self._waits = self._waits, {}
+        for waiting in waits:
+            waiting.fail(Suspend())
 
     async def wait(self, branch: Branch, waiting: Waiting) -> Any:
         """The answer to a wait. Parks the run, and leaves it, when nothing else of it is at work."""
-        _require_own_time(waiting.key)
-        branch.waiting = waiting
+        require_own_time(waiting.key)
+        return await self.wait_out(branch, waiting)
+
+    async def wait_out(self, branch: Branch, waiting: Waiting) -> Any:
+        """The same, also where a clock runs meanwhile that parking would stop."""
+        waiting.branch = branch
+        self._waits[waiting] = None
+        branch.rest()
         alarm: asyncio.Task[None] | None = None
         try:
             while not waiting.future.done():
-                if self._turn.is_over:
+                if self._turn.is_over or branch.is_stopped:
                     raise Suspend
-                if self.root.is_quiet():
+                if self.root.is_quiet() and not self._is_resting:
                     await self.rest()
                 elif waiting.to_open is not None:
                     await self._open([waiting])  # people see it while the other branches go on
@@ -56,7 +66,8 @@ class Waits:
                     await asyncio.wait({waiting.future})
             return waiting.future.result()
         finally:
-            branch.waiting = None
+            self._waits.pop(waiting, None)
+            branch.go_on()
             if alarm is not None:
                 alarm.cancel()
 
@@ -68,17 +79,26 @@ class Waits:
     async def _ring(self, waiting: Waiting) -> None:
         assert waiting.due_at is not None
         await self._turn.clock.sleep(waiting.due_at - self._turn.clock.now())
-        if not waiting.future.done():
-            waiting.future.set_result(None)
+        waiting.answer(None)
+
+    def _unanswered(self) -> list[Waiting]:
+        return [one for one in self._waits if not one.future.done()]
 
     async def finished_branch(self) -> None:
         """A branch has ended; park the run if all that is left of it waits."""
-        if self.root.is_quiet():
+        if self.root.is_quiet() and not self._is_resting:
             await self.rest()
 
     async def rest(self) -> None:
-        """Every branch waits: wait a short timer out in memory, or park the run and leave it."""
-        waits = list(self.root.waits())
+        """Every branch waits: wait a short timer out in memory, or park the run and leave it. One does it for all."""
+        self._is_resting = True
+        try:
+            await self._rest()
+        finally:
+            self._is_resting = False
+
+    async def _rest(self) -> None:
+        waits = self._unanswered()
         due = min((one.due_at for one in waits if one.due_at is not None), default=None)
         if due is not None and due - self._turn.clock.now() <= self._hold_for:
             await self._open([one for one in waits if one.to_open is not None])
@@ -92,15 +112,15 @@ class Waits:
         raise Suspend
 
     async def _hold(self, due: datetime) -> None:
-        waits = list(self.root.waits())
+        waits = self._unanswered()
         sleeping = asyncio.create_task(self._turn.clock.sleep(due - self._turn.clock.now()))
         try:
             await asyncio.wait({sleeping, *(one.future for one in waits)}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             sleeping.cancel()
         for one in waits:
-            if one.due_at is not None and one.due_at <= self._turn.clock.now() and not one.future.done():
-                one.future.set_result(None)
+            if one.due_at is not None and one.due_at <= self._turn.clock.now():
+                one.answer(None)
 
     async def _open(self, waits: list[Waiting]) -> None:
         new = [one.to_open for one in waits if one.to_open is not None]
@@ -112,7 +132,7 @@ class Waits:
 
     def look(self) -> None:
         """Something about this run was committed: see whether a wait of ours has its answer."""
-        if self._turn.is_over or not any(one.to_open is None for one in self.root.waits()):
+        if self._turn.is_over or not any(one.to_open is None for one in self._waits):
             return
         self._look_again = True
         if self._looking is None:
@@ -125,18 +145,22 @@ class Waits:
                 found = await self._turn.store.entries(self._turn.run.id, after=self._turn.index.last_seq)
                 if self._is_parking:
                     return
-                for entry in found:
-                    recorded = self._turn.index.add(entry)
-                    if recorded is None or entry.kind is not EntryKind.WAIT_RESOLVED:
-                        continue
-                    for waiting in self.root.waits():
-                        if waiting.key == entry.key:
-                            waiting.future.set_result(entry)
+                self.take_in(found)
         finally:
             self._looking = None
 
+    def take_in(self, found: Sequence[Entry]) -> None:
+        """Take entries of this run into the index, each once, and let the branches go on that they answer."""
+        index, waits = self._turn.index, {one.key: one for one in self._waits}
+        for entry in found:
+            if entry.seq <= index.last_seq:
+                continue  # another look was faster
+            recorded = index.add(entry)
+            if recorded is not None and entry.kind is EntryKind.WAIT_RESOLVED and recorded.key in waits:
+                waits[recorded.key].answer(entry)
 
-def _require_own_time(key: str) -> None:
+
+def require_own_time(key: str) -> None:
     """Raise `UnsupportedAwait` for a durable wait inside a `wait_for`, whose clock stops while the run is parked."""
     around = next((part for part in key.split("/")[:-1] if part.startswith("wait_for#")), None)
     if around is not None:

@@ -13,7 +13,6 @@ from agentflow.errors import DefinitionError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
-    from datetime import timedelta
 
     from agentflow.records import Run
     from agentflow.tasks.fallback import Fallback
@@ -73,19 +72,6 @@ class Starter(Protocol):
     async def ended(self, run_id: str) -> Run:
         """The run, once it has ended."""
         ...
-
-
-class TriggerOptions:
-    """How a run is to be started: an idempotency key, a delay, a head start in seconds."""
-
-    __slots__ = ("delay", "idempotency_key", "priority")
-
-    def __init__(
-        self, *, idempotency_key: str | None = None, delay: timedelta | None = None, priority: int = 0
-    ) -> None:
-        self.idempotency_key = idempotency_key
-        self.delay = delay
-        self.priority = priority
 
 
 current_caller: ContextVar[Caller | None] = ContextVar("agentflow_caller", default=None)

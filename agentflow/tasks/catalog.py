@@ -3,42 +3,68 @@
 from __future__ import annotations
 
 import difflib
+import re
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from agentflow.errors import DefinitionError, TaskNotFound, WebhookNotFound
+from agentflow.tasks.queue import declared
 from agentflow.tasks.task import Task
+from agentflow.tasks.terms import require_batch_of_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from agentflow.records import Run
+    from agentflow.requests import DeclareQueue
     from agentflow.tasks.schedule import Schedule
     from agentflow.tasks.webhook import Webhook
 
 
+_NUMBERS: Final = re.compile(r"([0-9]+)")
+
+
+class Claimable(NamedTuple):
+    """Which runs the tasks of a catalog can go on with: any of `tasks`, and those of exactly these `versions`."""
+
+    tasks: Sequence[str]
+    versions: Sequence[tuple[str, str]]
+
+
 class Catalog:
-    """Tasks by id, with the schedules and webhooks that start them."""
+    """Tasks by id and version, with the schedules and webhooks that start them.
+
+    `tasks` holds the newest version of each, by the natural order of their texts: "10" is newer than "9". New runs, and
+    whatever a schedule or webhook starts, are of that one. `queues` are those that their runs line up in.
+    """
 
     def __init__(self, tasks: Iterable[Task[..., Any]] = ()) -> None:
         self.tasks: dict[str, Task[..., Any]] = {}
+        self._versions: dict[str, dict[str, Task[..., Any]]] = {}
         for task in tasks:
             self._add(task)
+        every = (task for versions in self._versions.values() for task in versions.values())
+        self.queues: Sequence[DeclareQueue] = declared(task.terms.declares for task in every)
 
     @classmethod
     def collect(cls, *definitions: Any) -> Catalog:
         """The tasks in these modules, tasks, or collections of them.
 
-        Raises `DefinitionError` for anything else, and for two different tasks with one id.
+        Raises `DefinitionError` for anything else, and for two different tasks with one id and version.
         """
         return cls(task for definition in definitions for task in _tasks_in(definition))
 
     def _add(self, task: Task[..., Any]) -> None:
-        known = self.tasks.setdefault(task.id, task)
+        versions = self._versions.setdefault(task.id, {})
+        known = versions.setdefault(task.version, task)
         if known is not task and known.function is not task.function:
             raise DefinitionError(
-                f"two tasks have the id {task.id!r} ({_place(known)} and {_place(task)}); give one another id"
+                f"two tasks have the id {task.id!r} and the version {task.version!r} ({_place(known)} and "
+                f"{_place(task)}); give one another id or version"
             )
+        self.tasks[task.id] = versions[max(versions, key=_natural)]
         _ = task.signature  # a task whose annotations cannot be read is refused here, not at its first run
+        require_batch_of_list(task)
 
     @property
     def schedules(self) -> Sequence[Schedule]:
@@ -56,11 +82,38 @@ class Catalog:
                 found[webhook.path] = webhook
         return found
 
-    def task(self, task_id: str) -> Task[..., Any]:
-        """The task with this id. Raises `TaskNotFound` naming the nearest."""
-        if task_id not in self.tasks:
+    def task(self, task_id: str, version: str | None = None) -> Task[..., Any]:
+        """The task with this id, of this version or the newest. Raises `TaskNotFound` naming the nearest."""
+        versions = self._versions.get(task_id)
+        if versions is None:
             raise TaskNotFound(f"there is no task {task_id!r}; {nearest(task_id, self.tasks)}")
-        return self.tasks[task_id]
+        if version is None:
+            return self.tasks[task_id]
+        if version not in versions:
+            there_are = ", ".join(sorted(versions, key=_natural))
+            raise TaskNotFound(f"there is no version {version!r} of task {task_id!r}; there are: {there_are}")
+        return versions[version]
+
+    def versions(self, task_id: str) -> Mapping[str, Task[..., Any]]:
+        """Every version of the task with this id, by its text; none for an unknown id."""
+        return self._versions.get(task_id, {})
+
+    def task_for(self, run: Run) -> Task[..., Any] | None:
+        """The code this run goes on with: its own version, else the newest if that takes it over; None if it waits."""
+        newest = self.tasks.get(run.task)
+        own = self.versions(run.task).get(run.version)
+        return own or (newest if newest is not None and newest.on_new_version == "carry" else None)
+
+    def claimable(self) -> Claimable:
+        """The runs a worker with this catalog can take."""
+        carried = [name for name, newest in sorted(self.tasks.items()) if newest.on_new_version == "carry"]
+        pinned = sorted(set(self.tasks) - set(carried))
+        return Claimable(carried, [(name, version) for name in pinned for version in self._versions[name]])
+
+    def served(self) -> Sequence[str]:
+        """What a worker says of itself: `id@version` for each task, and `id@*` where it takes runs of any version."""
+        exact = [f"{name}@{version}" for name, versions in self._versions.items() for version in versions]
+        return [*exact, *(f"{name}@*" for name in self.claimable().tasks)]
 
     def webhook(self, path: str) -> Webhook:
         """The webhook on this path. Raises `WebhookNotFound`."""
@@ -91,3 +144,9 @@ def _tasks_in(definition: Any) -> Iterable[Task[..., Any]]:
 
 def _place(task: Task[..., Any]) -> str:
     return f"{getattr(task, '__module__', '?')}.{getattr(task, '__qualname__', '?')}"
+
+
+def _natural(version: str) -> tuple[list[tuple[int, str]], str]:
+    """A key that puts numbers in a text in the order of their values: "1.9" before "1.10"."""
+    parts = [part.lstrip("0") if place % 2 else part for place, part in enumerate(_NUMBERS.split(version))]
+    return [(len(part) if place % 2 else 0, part) for place, part in enumerate(parts)], version

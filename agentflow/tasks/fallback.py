@@ -17,17 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from datetime import timedelta
 
+    from agentflow.tasks.breaker import Breaker
+    from agentflow.tasks.step import Span
+
 Errors = tuple[type[Exception], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Hop:
-    """One way to get an answer, with its own retry policy and timeout."""
+    """One way to get an answer, with its own retry policy, limits of time and circuit breaker."""
 
     function: Callable[..., Any]
     name: str
     retry: Retry
     timeout: timedelta | None
+    schedule_to_close: timedelta | None = None
+    breaker: Breaker | None = None
 
     @property
     def result(self) -> Any:
@@ -48,10 +53,15 @@ def hop(
     function: Callable[..., Any],
     *,
     retry: Retry | None = None,
-    timeout: str | float | timedelta | None = None,
+    timeout: Span = None,
+    schedule_to_close: Span = None,
+    breaker: Breaker | None = None,
     name: str | None = None,
 ) -> Hop:
-    """A hop of a fallback chain with a retry policy or timeout of its own."""
+    """A hop of a fallback chain with a retry policy, limits of time or a circuit breaker of its own.
+
+    While the breaker is open the function is not called, and the chain goes on to the next hop at once.
+    """
     if isinstance(function, Hop):
         function = function.function
     if not callable(function):
@@ -62,7 +72,9 @@ def hop(
         function,
         operation_name(str(named).rpartition("<locals>.")[2]),
         retry or (own.retry if own else ONCE),
-        positive("timeout", timeout) if timeout is not None else (own.timeout if own else None),
+        positive("timeout", timeout) or (own.timeout if own else None),
+        positive("schedule_to_close", schedule_to_close) or (own.schedule_to_close if own else None),
+        breaker or (own.breaker if own else None),
     )
 
 

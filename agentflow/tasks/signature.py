@@ -107,10 +107,12 @@ class Signature:
             except NotRecordable as error:
                 path, remedy = pointer(name) + error.path, error.remedy.replace("the return type", f"`{name}`")
                 raise NotRecordable(path=path, type_name=error.type_name, remedy=remedy) from None
+            except PayloadTooLarge as error:
+                raise error.said_of(f"the input {name!r}") from None
             parts.append(f"{quote(name)}:{text}")
         whole = "{" + ",".join(parts) + "}"
         if (size := len(whole.encode())) > limit:
-            raise PayloadTooLarge(size=size, limit=limit)
+            raise PayloadTooLarge(size=size, limit=limit, what="the input")
         return whole
 
     def decode(self, text: str) -> tuple[tuple[Any, ...], dict[str, Any]]:

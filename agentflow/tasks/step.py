@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import inspect
 from datetime import timedelta
 from enum import StrEnum
@@ -14,12 +15,17 @@ from agentflow.errors import DefinitionError
 from agentflow.retry import ONCE, Retry
 from agentflow.tasks.annotations import result_annotation
 from agentflow.tasks.calling import current_caller
+from agentflow.tasks.undo import undo_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from agentflow.tasks.breaker import Breaker
+    from agentflow.tasks.undo import Undo
+
 P = ParamSpec("P")
 R = TypeVar("R")
+Span = str | float | timedelta | None
 
 
 class Effect(StrEnum):
@@ -43,8 +49,13 @@ class Step(Generic[P, R]):
         *,
         name: str | None = None,
         retry: Retry = ONCE,
-        timeout: str | float | timedelta | None = None,
+        timeout: Span = None,
+        schedule_to_close: Span = None,
+        heartbeat_timeout: Span = None,
         effect: Effect | str = Effect.AT_LEAST_ONCE,
+        lookup: Callable[..., Any] | None = None,
+        breaker: Breaker | None = None,
+        undo: Callable[..., Any] | Undo | None = None,
     ) -> None:
         if inspect.isasyncgenfunction(function) or inspect.isgeneratorfunction(function):
             raise DefinitionError(f"step {function.__qualname__} is a generator; a step returns one result")
@@ -54,9 +65,15 @@ class Step(Generic[P, R]):
         self.name = operation_name(name or str(getattr(function, "__name__", type(function).__name__)))
         self.retry = retry
         self.timeout = positive("timeout", timeout)
+        self.schedule_to_close = positive("schedule_to_close", schedule_to_close)
+        self.heartbeat_timeout = positive("heartbeat_timeout", heartbeat_timeout)
         self.effect = effect_of(effect)
+        self.lookup = _lookup(lookup, self.effect)
+        self.breaker = breaker
+        self.undo = undo_of(undo, function)
         self.is_async = inspect.iscoroutinefunction(function)
         self._result: Any = _UNKNOWN
+        _require_order(self)
         update_wrapper(cast("Any", self), function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[None, None, R]:
@@ -69,13 +86,11 @@ class Step(Generic[P, R]):
         """A step that is a method is called with its object, as any method."""
         if instance is None:
             return self
-        return Step(
-            self.function.__get__(instance, owner),
-            name=self.name,
-            retry=self.retry,
-            timeout=self.timeout,
-            effect=self.effect,
-        )
+        bound = copy.copy(self)
+        bound.function = self.function.__get__(instance, owner)
+        bound.lookup = None if self.lookup is None else self.lookup.__get__(instance, owner)
+        bound.undo = None if self.undo is None else self.undo.of(instance)
+        return bound
 
     async def run(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function once, recording nothing."""
@@ -106,15 +121,24 @@ def step(
     *,
     name: str | None = None,
     retry: Retry = ONCE,
-    timeout: str | float | timedelta | None = None,
+    timeout: Span = None,
+    schedule_to_close: Span = None,
+    heartbeat_timeout: Span = None,
     effect: Effect | str = Effect.AT_LEAST_ONCE,
+    lookup: Callable[..., Any] | None = None,
+    breaker: Breaker | None = None,
+    undo: Callable[..., Any] | Undo | None = None,
 ) -> StepDecorator: ...
 def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     """Make a function a step: its result is recorded, and after a crash it is not called again for it.
 
-    `retry` says how often a failed call is tried again (by default it is not), `timeout` bounds one attempt. With
-    `effect="at_most_once"` the start is recorded first, and a call cut off by a crash needs a person's attention
-    instead of being made again. `name` is what the journal calls it. Raises `DefinitionError`.
+    `retry` says how often a failed call is tried again (by default it is not). `timeout` bounds one attempt,
+    `schedule_to_close` all attempts and the waits between them; an attempt that gives no `heartbeat()` for
+    `heartbeat_timeout` fails. With `effect="at_most_once"` the start is recorded first, and a call cut off by a crash
+    needs a person's attention instead of being made again, unless `lookup`, called with the same arguments, says what
+    became of it: `Done(result)`, `NOT_DONE`, or None where it cannot tell. While `breaker` is open the function is not
+    called. `undo` takes back what the step did if the run fails or is cancelled later. `name` is what the journal calls
+    it. Raises `DefinitionError` or `InvalidDuration`.
     """
     if function is not None:
         return Step(function, **options)
@@ -141,7 +165,7 @@ def operation_name(name: str) -> str:
     return cleaned
 
 
-def positive(what: str, span: str | float | timedelta | None) -> timedelta | None:
+def positive(what: str, span: Span) -> timedelta | None:
     """The span, which must be longer than nothing. Raises `DefinitionError`."""
     if span is None:
         return None
@@ -158,3 +182,24 @@ def effect_of(effect: Effect | str) -> Effect:
     except ValueError:
         known = ", ".join(repr(one.value) for one in Effect)
         raise DefinitionError(f"effect={effect!r}: wanted one of {known}") from None
+
+
+def _lookup(function: Callable[..., Any] | None, effect: Effect) -> Step[..., Any] | None:
+    """A lookup as a step: one that is none has the policy of `Retry()`, since looking a second time does no harm."""
+    if function is None:
+        return None
+    if effect is not Effect.AT_MOST_ONCE:
+        raise DefinitionError(
+            "lookup= says what became of a call that is not made again: it needs effect='at_most_once'"
+        )
+    return function if isinstance(function, Step) else Step(function, retry=Retry())
+
+
+def _require_order(one: Step[..., Any]) -> None:
+    """Raise `DefinitionError` for a sign of life that is due only after the time is over."""
+    for name in ("timeout", "schedule_to_close"):
+        whole = getattr(one, name)
+        if one.heartbeat_timeout is not None and whole is not None and one.heartbeat_timeout > whole:
+            raise DefinitionError(
+                f"step {one.name}: heartbeat_timeout={one.heartbeat_timeout} exceeds {name}={whole}, over before it"
+            )

@@ -5,22 +5,25 @@ from __future__ import annotations
 import copy
 from functools import cached_property, update_wrapper
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast, overload
 
-from agentflow.durations import duration
 from agentflow.errors import DefinitionError
-from agentflow.requests import TriggerRun
 from agentflow.retry import ONCE, Retry
-from agentflow.tasks.calling import TriggerOptions, awaited, checkpoint, current_caller, durable, entered, starter
+from agentflow.tasks.calling import awaited, checkpoint, current_caller, durable, entered, starter
 from agentflow.tasks.handle import RunHandle
+from agentflow.tasks.options import Lining, Options, TriggerOptions
+from agentflow.tasks.requesting import request_for
 from agentflow.tasks.rewrite import rewrite
 from agentflow.tasks.signature import Signature
 from agentflow.tasks.step import operation_name, positive
+from agentflow.tasks.terms import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
     from datetime import timedelta
 
+    from agentflow.requests import TriggerRun
+    from agentflow.tasks.queue import Queue
     from agentflow.tasks.schedule import Schedule
     from agentflow.tasks.webhook import Webhook
 
@@ -28,6 +31,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Checkpoints = Literal["every", "explicit"]
 ChangedInput = Literal["note", "stop"]
+NewVersion = Literal["carry", "pin"]
+OnExhausted = Literal["fail", "ask"]
+LONGEST_VERSION = 100
 
 
 class Task(Generic[P, R]):
@@ -41,22 +47,27 @@ class Task(Generic[P, R]):
         *,
         id: str | None = None,
         retry: Retry = ONCE,
-        queue: str = "default",
+        queue: Queue | str = "default",
         timeout: str | float | timedelta | None = None,
         max_duration: str | float | timedelta | None = None,
+        on_exhausted: OnExhausted = "fail",
         version: str = "1",
+        on_new_version: NewVersion = "carry",
         checkpoint: Checkpoints = "every",
         changed_input: ChangedInput = "note",
         log_prints: bool = False,
+        **lining: Unpack[Lining],
     ) -> None:
         self.function = function
         self.body = rewritten(function, checkpoint)
         self.id = operation_name(id or function.__name__)
         self.retry = retry
-        self.queue = queue
+        self.terms = Terms.of(self.id, function, queue, lining)
         self.timeout = positive("timeout", timeout)
         self.max_duration = positive("max_duration", max_duration)
-        self.version = str(version)
+        self.on_exhausted = _one_of("on_exhausted", on_exhausted, ("fail", "ask"))
+        self.version = _version(version)
+        self.on_new_version = _one_of("on_new_version", on_new_version, ("carry", "pin"))
         self.changed_input = _one_of("changed_input", changed_input, ("note", "stop"))
         self.log_prints = log_prints
         self.schedules: tuple[Schedule, ...] = ()
@@ -114,23 +125,13 @@ class Task(Generic[P, R]):
         """
         return await self._start([self._encode_item(item) for item in inputs])
 
-    def options(
-        self,
-        *,
-        idempotency_key: str | None = None,
-        delay: str | float | timedelta | None = None,
-        priority: int = 0,
-    ) -> Task[P, R]:
-        """This task, to be triggered with these options.
+    def options(self, **options: Unpack[Options]) -> Task[P, R]:
+        """This task, to be triggered with these options (see `Options`).
 
-        The same key never makes a second run, `delay` puts the start off, `priority` is a head start in seconds before
-        other runs of the queue.
+        Raises `InvalidSetting` or `InvalidDuration` for one that cannot be.
         """
         prepared = copy.copy(self)
-        span = None if delay is None else duration(delay)
-        prepared._options = TriggerOptions(  # noqa: SLF001  its own class's copy
-            idempotency_key=idempotency_key, delay=span, priority=priority
-        )
+        prepared._options = TriggerOptions.of(options)  # noqa: SLF001  its own class's copy
         return prepared
 
     async def _start(self, inputs: Sequence[str]) -> Sequence[RunHandle[R]]:
@@ -145,19 +146,14 @@ class Task(Generic[P, R]):
             ids = await caller.trigger(self, inputs)
         return [RunHandle(cast("Task[..., R]", self), run_id) for run_id in ids]
 
+    @property
+    def queue(self) -> str:
+        """The name of the queue its runs line up in."""
+        return self.terms.queue.name
+
     def request(self, encoded: str, *, origin: str) -> TriggerRun:
-        """What a store is asked for a run of this task with this encoded input."""
-        return TriggerRun(
-            task=self.id,
-            version=self.version,
-            input=encoded,
-            queue=self.queue,
-            priority=self._options.priority,
-            delay=self._options.delay,
-            max_duration=self.max_duration,
-            idempotency_key=self._options.idempotency_key,
-            origin=origin,
-        )
+        """What a store is asked for a run of this task with this encoded input. Raises `InvalidInput`."""
+        return request_for(self, self._options, encoded, origin=origin)
 
     def _encode_item(self, item: Any) -> str:
         if isinstance(item, tuple):
@@ -199,20 +195,26 @@ def task(
     *,
     id: str | None = None,
     retry: Retry = ONCE,
-    queue: str = "default",
+    queue: Queue | str = "default",
     timeout: str | float | timedelta | None = None,
     max_duration: str | float | timedelta | None = None,
+    on_exhausted: OnExhausted = "fail",
     version: str = "1",
+    on_new_version: NewVersion = "carry",
     checkpoint: Checkpoints = "every",
     changed_input: ChangedInput = "note",
     log_prints: bool = False,
+    **lining: Unpack[Lining],
 ) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Task[P, R]]: ...
 def task(function: Any = None, /, **options: Any) -> Any:
     """Make an async function durable: each of its awaits becomes a checkpoint.
 
     `retry` tries a failed run again from the operation that failed; `timeout` bounds the time one attempt works
-    (waiting for people or timers does not count), `max_duration` the whole run, waits included. Runs line up in
-    `queue`. `checkpoint="explicit"` records only steps, tasks and waits and leaves other awaits as they are.
+    (waiting for people or timers does not count), `max_duration` the whole run, waits included. With
+    `on_exhausted="ask"` a run that would fail for good asks a person first: try again, give the result, or fail. Runs
+    line up in `queue`, as `lining` says (see `Lining`). Several versions of a task may be served side by side; a run
+    whose `version` is not served goes on with the newest, or with `on_new_version="pin"` waits for a worker that serves
+    it. `checkpoint="explicit"` records only steps, tasks and waits and leaves other awaits as they are.
     `changed_input="stop"` stops a run whose recorded operation is asked for with other arguments, which is otherwise
     noted. With `log_prints` what the task prints is kept in the run's log. Raises `DefinitionError`, or
     `SourceUnavailable` where the source cannot be read.
@@ -229,6 +231,13 @@ def rewritten(function: Any, mode: str) -> Any:
     if mode == "explicit" and not hasattr(function, "__code__"):
         raise DefinitionError(f"{function!r} is no `async def` function; a task is one")
     return made
+
+
+def _version(given: str) -> str:
+    version = str(given).strip()
+    if not version or len(version) > LONGEST_VERSION:
+        raise DefinitionError(f"version={str(given)[:20]!r}: wanted 1 to {LONGEST_VERSION} characters")
+    return version
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:

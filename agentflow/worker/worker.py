@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -16,19 +15,24 @@ from agentflow.requests import ClaimRuns, HandedBack
 from agentflow.runtime import gathering, operations  # noqa: F401  they say what asyncio's calls do in a task
 from agentflow.runtime.callers import InRun
 from agentflow.runtime.turn import Turn
+from agentflow.runtime.undoing import UndoTurn
 from agentflow.settings import WorkerSettings
 from agentflow.states import RunStatus
 from agentflow.worker import hosts
 from agentflow.worker.capture import capture, release
 from agentflow.worker.heartbeat import Heartbeat
+from agentflow.worker.strays import Strays
+from agentflow.worker.threads import StepThreads
+from agentflow.worker.upkeep import SWEEP_LIMIT, Upkeep, complain
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from agentflow.clock import Clock
     from agentflow.store.base import Claimed, Store
     from agentflow.tasks.catalog import Catalog
 
 logger = logging.getLogger("agentflow.worker")
-SWEEP_LIMIT = 100
 PAUSE = timedelta(seconds=1)
 
 
@@ -42,15 +46,17 @@ class Worker:
         self._catalog = catalog
         self._settings = settings or WorkerSettings()
         self._clock = clock or SystemClock()
-        self._tasks = tuple(sorted(catalog.tasks))
+        self._claimable = catalog.claimable()
         self._turns: dict[str, tuple[Turn, asyncio.Task[None]]] = {}
         self._ready = asyncio.Event()
         self._idle = asyncio.Event()
         self._stopping = False
+        self._strays = Strays(store)
+        self._upkeep = Upkeep(store, self._clock, self._settings)
         self._checks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
         self._heartbeat: Heartbeat | None = None
-        self._threads = ThreadPoolExecutor(self._settings.threads, thread_name_prefix="agentflow-step")
+        self._threads = StepThreads(self._settings.threads)
         self.id = ""
 
     # -- starting and stopping
@@ -58,20 +64,26 @@ class Worker:
     async def start(self) -> None:
         """Register, recover what dead workers of this host left, and begin to take runs."""
         await self._register()
+        if self._catalog.queues:
+            await self._store.declare_queues(self._catalog.queues)
         dead = [worker.id for worker in await self._store.workers() if hosts.is_dead(worker)]
         if dead:
             logger.info("recovering the runs of %d workers of this host that have died", len(dead))
             await self._store.bury(dead)
-        await self._maintain_once()
+        await self._upkeep.round()
         capture()
         self._unwatch = self._store.watch(self._heard)
-        self._loops = [asyncio.create_task(self._take_runs()), asyncio.create_task(self._maintain())]
+        self._loops = [asyncio.create_task(self._take_runs()), asyncio.create_task(self._upkeep.go_on())]
 
     async def _register(self) -> None:
         settings = self._settings
         pid = os.getpid()
         worker = await self._store.register_worker(
-            host=hosts.host(), pid=pid, started=hosts.started(pid), lease_for=settings.lease_for
+            host=hosts.host(),
+            pid=pid,
+            started=hosts.started(pid),
+            lease_for=settings.lease_for,
+            tasks=self._catalog.served(),
         )
         self.id = worker.id
         loop = asyncio.get_running_loop()
@@ -133,13 +145,17 @@ class Worker:
         elif not known[0].is_over:
             known[0].waits.look()
             self._check_soon(*known)
+            self._wake()  # it may have opened a wait that is the next thing to fall due
         if not run_id:
             for turn, task in self._turns.values():
                 turn.waits.look()
                 self._check_soon(turn, task)
 
     def _check_soon(self, turn: Turn, task: asyncio.Task[None]) -> None:
-        checking = asyncio.create_task(self._check(turn, task))
+        self._soon(self._check(turn, task))
+
+    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
+        checking = asyncio.create_task(work)
         self._checks.add(checking)
         checking.add_done_callback(self._checks.discard)
 
@@ -150,6 +166,8 @@ class Worker:
             if (run.epoch, run.status) != (turn.lease.epoch, RunStatus.RUNNING) and not turn.is_over:
                 turn.give_up()
                 task.cancel()
+            elif run.pause is not None:
+                turn.is_stopping = True
 
     def _wake(self) -> None:
         self._idle.clear()
@@ -162,15 +180,17 @@ class Worker:
                 await self._fill()
                 due_at = await self._store.next_due_at() if not self._ready.is_set() else None
             except Exception as error:  # noqa: BLE001  a worker that ends silently is worse than one that repeats itself
-                _complain("runs could not be taken", error)
+                complain("runs could not be taken", error)
                 await self._clock.sleep(PAUSE)
                 continue
             await self._rest(None if due_at is None else due_at - self._store.now())
 
     async def _fill(self) -> None:
         """Take due runs as long as there are any and there is room for them."""
-        while (room := self._settings.concurrency - len(self._turns)) > 0 and self._tasks:
-            claimed = await self._store.claim(ClaimRuns(worker_id=self.id, tasks=self._tasks, limit=room))
+        while (room := self._settings.concurrency - len(self._turns)) > 0 and any(self._claimable):
+            tasks, versions = self._claimable
+            wanted = ClaimRuns(worker_id=self.id, tasks=tasks, versions=versions, limit=room)
+            claimed = await self._store.claim(wanted)
             for one in claimed:
                 self._begin(one)
             if len(claimed) < room:
@@ -200,9 +220,10 @@ class Worker:
     # -- turns
 
     def _begin(self, claimed: Claimed) -> None:
-        turn = Turn(
+        run = claimed.run
+        turn = (Turn if claimed.run.ending is None else UndoTurn)(
             claimed,
-            self._catalog.tasks[claimed.run.task],
+            self._catalog.task_for(run) or self._catalog.task(run.task, run.version),  # which says what is missing
             self._store,
             self._clock,
             hold_for=self._settings.hold_for,
@@ -242,6 +263,8 @@ class Worker:
                 turn.give_up()
                 task.cancel()
             turn.was_held_before_beat = True
+        for run_id, epoch in self._strays.among(held, self._turns):
+            self._soon(self._strays.hand_back(run_id, epoch, self.id, self._turns))
 
     def _lost_all(self) -> None:
         """The lease is gone: leave every run, and come back as a new worker."""
@@ -262,28 +285,6 @@ class Worker:
                 continue
             self._wake()
             return
-
-    # -- keeping promises for others
-
-    async def _maintain(self) -> None:
-        while True:
-            await self._clock.sleep(self._settings.lease_for / 3)
-            try:
-                await self._maintain_once()
-            except Exception as error:  # noqa: BLE001  as above
-                _complain("lost runs could not be looked for", error)
-
-    async def _maintain_once(self) -> None:
-        while True:
-            recovered = await self._store.sweep(limit=SWEEP_LIMIT, max_recoveries=self._settings.max_recoveries)
-            expired = await self._store.expire(limit=SWEEP_LIMIT)
-            if max(recovered, expired) < SWEEP_LIMIT:
-                return
-
-
-def _complain(what: str, error: Exception) -> None:
-    """Say that a database is away in a line, and anything else with its traceback: that is a defect."""
-    logger.warning("%s (%s); trying again", what, error, exc_info=not isinstance(error, StoreError))
 
 
 def _on(loop: asyncio.AbstractEventLoop, call: Any, *args: Any) -> None:

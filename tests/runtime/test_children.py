@@ -197,6 +197,49 @@ async def test_cancelling_a_parent_cancels_its_children_and_their_approvals(harn
         assert {(await h.client.approval(one.id)).status for one in approvals} == {"cancelled"}
 
 
+async def test_the_children_of_a_cancelled_parent_undo_their_steps_and_those_to_be_abandoned_go_on(
+    harness: OpenHarness,
+) -> None:
+    @step(undo=lambda n: ledger.add(f"unbook {n}"))
+    async def book(n: int) -> None:
+        ledger.add(f"book {n}")
+
+    @task
+    async def booking(n: int) -> int:
+        await book(n)
+        return int((await wait_for_approval(n)).data)
+
+    @task
+    async def parent() -> list[int]:
+        free = await booking.options(on_parent_close="abandon").trigger(1)
+        return list(await gather(booking.trigger_and_wait(2), free))
+
+    async with harness(parent, booking) as h:
+        run = await h.trigger(parent)
+        assert len(await h.approvals()) == 2
+        await h.client.cancel(run.id, by="operator")
+        left = await h.only_approval()
+        assert ledger == {"book 1": 1, "book 2": 1, "unbook 2": 1}
+        assert sorted(one.status for one in await _children(h, run)) == ["cancelled", "waiting"]  # type: ignore[attr-defined]
+        await h.approve(left)
+        assert await h.result(left.run_id) == 1
+
+
+async def test_a_child_has_to_end_by_its_parent_s_deadline(harness: OpenHarness) -> None:
+    @task(max_duration="1h")
+    async def parent() -> int:
+        return await asking_child.trigger_and_wait(1)
+
+    async with harness(parent, asking_child) as h:
+        run = await h.trigger(parent)
+        await h.only_approval()
+        [child_run] = await _children(h, run)
+        assert child_run.deadline_at == (await h.client.run(run.id)).deadline_at  # type: ignore[attr-defined]
+        await h.advance("1h")
+        assert await h.status(run) == "failed"
+        assert await h.approvals() == []
+
+
 async def test_a_cancelled_child_is_an_error_in_its_parent(harness: OpenHarness) -> None:
     @task
     async def parent(n: int) -> str:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agentflow import step, task, wait_for_approval
-from agentflow.errors import DefinitionError
+from agentflow import create_callback, step, task, wait_for_approval, wait_for_event
+from agentflow.errors import CallbackFailed, DefinitionError
 from agentflow.states import EntryKind
 from agentflow.testing import FakeClock, Harness
 from tests.support.tasks import Ledger, entries, keys
@@ -95,6 +95,35 @@ async def test_a_crash_cuts_off_what_a_restart_lets_end(live: OpenHarness, ledge
         await h.restart()
         assert await h.result(run) == 1
         assert (await h.client.run(run.id)).recoveries == 1
+
+
+async def test_what_other_systems_do_is_at_hand(harness: OpenHarness) -> None:
+    @task
+    async def delivering(order: str) -> str:
+        paid = await wait_for_event("paid", key=order)
+        carrier = await create_callback("carrier")
+        try:
+            return f"{paid} {await carrier}"
+        except CallbackFailed as error:
+            return f"{paid} {error}"
+
+    async with harness(delivering) as h:
+        first, second = await h.trigger(delivering, "A"), await h.trigger(delivering, "B")
+        with pytest.raises(AssertionError, match=r"wanted one open callback 'carrier' of run_.*, there are 0: none"):
+            await h.complete_callback(first, "carrier")
+        for order, amount in (("A", 5), ("B", 6)):
+            await h.send_event("paid", amount, key=order)
+        await h.complete_callback(first, "carrier", "at the door")
+        await h.fail_callback(second.id, "carrier", "lost")
+        assert [await h.result(first), await h.result(second)] == ["5 at the door", "6 lost"]
+        with pytest.raises(AssertionError, match=r"there are 0: carrier#1 \(completed\)"):
+            await h.fail_callback(first, "carrier")
+
+
+async def test_its_history_is_the_journal_as_events(harness: OpenHarness) -> None:
+    async with harness(adding) as h:
+        run = await h.trigger(adding, 2)
+        assert [event.seq for event in await h.history(run)] == [entry.seq for entry in await h.journal(run)]
 
 
 async def test_outside_its_block_a_harness_says_so(tmp_path: Path) -> None:

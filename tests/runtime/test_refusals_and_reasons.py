@@ -110,7 +110,7 @@ async def test_a_run_of_a_task_no_worker_has_waits_and_says_so(harness: OpenHarn
         await h.restart(taking)
         store_run = await _trigger_unknown(h, elsewhere)
         assert await h.status(store_run) == "queued"
-        assert "a worker that has task 'elsewhere'" in await h.why(store_run)
+        assert "no worker that is alive knows task 'elsewhere'" in await h.why(store_run)
         await h.restart(taking, elsewhere)
         assert await h.result(store_run) == "done"
 

@@ -1,0 +1,68 @@
+"""Upkeep: what keeps promises when other workers die, and raises the alarm where nothing would move a run on."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from agentflow.errors import StoreError
+
+if TYPE_CHECKING:
+    from agentflow.clock import Clock
+    from agentflow.settings import WorkerSettings
+    from agentflow.store.base import Store
+
+logger = logging.getLogger("agentflow.worker")
+SWEEP_LIMIT: Final = 100
+STUCK_LIMIT: Final = 20
+LOOK_EVERY: Final = 6
+"""Rounds of upkeep from one look for stuck runs to the next: it reads every run that waits."""
+
+
+class Upkeep:
+    """Recovers lost runs, times out what is overdue and looks for stuck runs, round after round."""
+
+    def __init__(self, store: Store, clock: Clock, settings: WorkerSettings) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._rounds = 0
+        self._known: set[str] = set()
+
+    async def go_on(self) -> None:
+        """Do a round three times in the span of a lease, for ever."""
+        while True:
+            await self._clock.sleep(self._settings.lease_for / 3)
+            try:
+                await self.round()
+            except Exception as error:  # noqa: BLE001  a worker that ends silently is worse than one that repeats itself
+                complain("lost runs could not be looked for", error)
+
+    async def round(self) -> None:
+        """Recover the runs of lost workers, time out what is overdue, and now and then look for stuck runs."""
+        while True:
+            recovered = await self._store.sweep(limit=SWEEP_LIMIT, max_recoveries=self._settings.max_recoveries)
+            expired = await self._store.expire(limit=SWEEP_LIMIT)
+            if max(recovered, expired) < SWEEP_LIMIT:
+                break
+        if self._rounds % LOOK_EVERY == 0:
+            await self.raise_alarm()
+        self._rounds += 1
+
+    async def raise_alarm(self) -> None:
+        """Say of each run, once, that nothing would move it on: a defect of agentflow, or of who wrote past it."""
+        found = await self._store.stuck(limit=STUCK_LIMIT)
+        for one in found:
+            if one.id not in self._known:
+                logger.error(
+                    "run %s of task %s is %s and nothing would ever move it on; cancel it, or fork it, and report this",
+                    one.id,
+                    one.task,
+                    one.status,
+                )
+        self._known = {one.id for one in found}
+
+
+def complain(what: str, error: Exception) -> None:
+    """Say that a database is away in a line, and anything else with its traceback: that is a defect."""
+    logger.warning("%s (%s); trying again", what, error, exc_info=not isinstance(error, StoreError))
