@@ -15,16 +15,21 @@ from agentflow.errors import DefinitionError
 from agentflow.settings import WorkerSettings
 from agentflow.states import Verdict
 from agentflow.tasks.handle import outcome
+from agentflow.testing.answers import name_of, token_of
 from agentflow.testing.clock import FakeClock
 from agentflow.testing.worker import TestWorker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from agentflow.client import Client
-    from agentflow.records import Approval, Decision, Entry, Run
+    from agentflow.events import Event as HistoryEvent
+    from agentflow.records import Approval, Callback, Decision, Entry, Event, Run
     from agentflow.store import Store
     from agentflow.tasks.task import Task
+    from agentflow.testing.answers import Answers
+    from agentflow.testing.reviewer import Reviewer
 
 # The clock is moved by days at a time; the lease of a worker that is alive must not run out by it.
 UNHURRIED = WorkerSettings(lease_for=timedelta(days=3_650), drain_for=timedelta(seconds=1))
@@ -35,8 +40,9 @@ class Harness:
 
     Time stands still until `advance`; only pauses too short to park a run pass by themselves. With
     `replay_always=True` a run is given back after each operation and goes on from its journal, so that a test which
-    passes both ways shows that the task does not notice being replayed. The database is `path`, which is kept, or a
-    file that is removed at the end.
+    passes both ways shows that the task does not notice being replayed. A `reviewer` decides approvals as they appear,
+    `answers` sends events and answers callbacks, and both are held to what they say at the end. The database is `path`,
+    which is kept, or a file that is removed at the end.
     """
 
     def __init__(
@@ -46,8 +52,12 @@ class Harness:
         clock: FakeClock | None = None,
         replay_always: bool = False,
         settings: WorkerSettings = UNHURRIED,
+        reviewer: Reviewer | None = None,
+        answers: Answers | None = None,
     ) -> None:
         self.clock = clock or FakeClock()
+        self.reviewer = reviewer
+        self.answers = answers
         self._definitions = definitions
         self._folder = None if path is not None else tempfile.mkdtemp(prefix="agentflow-")
         self._path = Path(path if path is not None else f"{self._folder}/runs.db").resolve()
@@ -61,19 +71,28 @@ class Harness:
         await self._start()
         return self
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         await self._open.aclose()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+        for script in (self.reviewer, self.answers):
+            if script is not None and kind is None:
+                script.check()
 
     async def _start(self, dead: str = "") -> None:
         app = AgentFlow(*self._definitions, database=f"sqlite:///{self._path}", clock=self.clock, worker=False)
         self._app = await self._open.enter_async_context(app)
         if dead:
             await app.store.bury([dead])
-        self._worker = TestWorker(app.store, app.catalog, self._settings, self.clock, replay_always=self._replay_always)
+        store = self.store_of_worker()
+        self._worker = TestWorker(store, app.catalog, self._settings, self.clock, replay_always=self._replay_always)
         await self._worker.start()
         self._open.push_async_callback(self._worker.stop)
+        self._open.callback(self.clock.attach(self.until_idle, self.client.head, self.store.next_due_at))
+
+    def store_of_worker(self) -> Store:
+        """What the worker reads and writes."""
+        return self.store
 
     @property
     def app(self) -> AgentFlow:
@@ -112,6 +131,13 @@ class Harness:
     async def until_idle(self) -> None:
         """Return when no run can go on: each has ended, or waits for a person or for time to pass."""
         await self.worker.until_idle()
+        while await self._answer():
+            await self.worker.until_idle()
+
+    async def _answer(self) -> int:
+        """Give the answers that are scripted; how many that were."""
+        decided = 0 if self.reviewer is None else await self.reviewer.answer(self.client)
+        return decided + (0 if self.answers is None else await self.answers.answer(self.client, self.store))
 
     async def result(self, run: Run | str) -> Any:
         """What the run returned, once nothing can go on any more.
@@ -123,7 +149,7 @@ class Harness:
         found = await self.client.run(_id(run))
         if not found.is_finished:
             raise AssertionError(f"run {found.id} of {found.task} has not ended: {await self.why(found)}")
-        task = self.app.catalog.task(found.task)
+        task = self.app.catalog.task_for(found) or self.app.catalog.task(found.task)
         return outcome(task, found.id, found.status, found.output, found.error)
 
     async def status(self, run: Run | str) -> str:
@@ -138,6 +164,11 @@ class Harness:
     async def journal(self, run: Run | str) -> Sequence[Entry]:
         """Everything recorded of the run, oldest first."""
         return await self.client.journal(_id(run))
+
+    async def history(self, run: Run | str) -> Sequence[HistoryEvent]:
+        """The journal as typed events, once nothing can go on any more."""
+        await self.until_idle()
+        return await self.client.history(_id(run))
 
     # -- approvals
 
@@ -169,13 +200,42 @@ class Harness:
         """Decide against it; the receipt."""
         return await self.client.decide(_id(approval), Verdict.REJECT, by=by, comment=comment)
 
+    # -- other systems
+
+    async def send_event(self, name: str, payload: Any = None, *, key: str = "") -> Event:
+        """The event, sent: runs that wait for it go on, and those that come to wait for it find it."""
+        return await self.client.send_event(name, payload, key=key, by="tester")
+
+    async def complete_callback(self, run: Run | str, name: str = "callback", result: Any = None) -> Callback:
+        """Answer the one open callback of this name, as a system does that was given its token."""
+        callback = await self._only_callback(_id(run), name)
+        return await self.client.complete_callback(await token_of(self.store, callback), result)
+
+    async def fail_callback(self, run: Run | str, name: str = "callback", error: str = "it failed") -> Callback:
+        """The same, with an error."""
+        callback = await self._only_callback(_id(run), name)
+        return await self.client.fail_callback(await token_of(self.store, callback), error)
+
+    async def _only_callback(self, run_id: str, name: str) -> Callback:
+        await self.until_idle()
+        every = await self.client.callbacks(run_id)
+        found = [one for one in every if one.is_pending and name_of(one.key) == name]
+        if len(found) != 1:
+            known = ", ".join(f"{one.key} ({one.status})" for one in every) or "none"
+            raise AssertionError(f"wanted one open callback {name!r} of {run_id}, there are {len(found)}: {known}")
+        return found[0]
+
     # -- time and death
 
     async def advance(self, by: str | float | timedelta) -> None:
         """Let everything come to rest, move time on, and return when all that fell due by it has been done."""
         await self.until_idle()
-        self.clock.advance(by)
+        await self.clock.advance(by)
+
+    async def advance_to(self, instant: datetime) -> None:
+        """The same, to an instant."""
         await self.until_idle()
+        await self.clock.advance_to(instant)
 
     async def restart(self, *definitions: Any) -> None:
         """Stop in order and start anew on the same file, with these definitions if any are given."""
