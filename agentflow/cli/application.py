@@ -9,7 +9,23 @@ from typing import NoReturn
 
 import typer
 
-from agentflow.cli import database, definitions, demo, inbox, runs, serve, show
+from agentflow.cli import (
+    callbacks,
+    checking,
+    database,
+    definitions,
+    demo,
+    events,
+    exporting,
+    health,
+    history,
+    inbox,
+    queues,
+    runs,
+    serve,
+    show,
+    steering,
+)
 from agentflow.cli.command import ended
 from agentflow.cli.exits import MEANINGS, ExitCode
 from agentflow.cli.terminal import Terminal, safe
@@ -28,7 +44,11 @@ def build() -> typer.Typer:
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for group in (demo, serve, runs, show, inbox, definitions, database):
+    groups = (
+        demo, serve, runs, show, steering, history, exporting, health, inbox, queues, events, callbacks, definitions,
+        checking, database,
+    )  # fmt: skip
+    for group in groups:
         group.register(application)
     return application
 

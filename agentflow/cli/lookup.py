@@ -38,7 +38,8 @@ async def find_run(client: Client, given: str) -> Run:
         found = await _beginning(beginning, lambda cursor: client.runs(search=beginning, cursor=cursor))
         if not found:
             raise
-    return _only(given, found, "runs", lambda run: f"{run.id} ({run.task}, {run.status})")
+    only = _only(given, found, "runs", lambda run: f"{run.id} ({run.task}, {run.status})")
+    return await client.run(only.id)  # a listing leaves out what is large
 
 
 async def find_approval(client: Client, given: str) -> Approval:

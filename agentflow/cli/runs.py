@@ -1,4 +1,4 @@
-"""Runs: start one, list them, look at one, steer it."""
+"""Runs: start one, list them, look at one."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentflow.cli.command import command, whole_number
-from agentflow.cli.exits import Refused
-from agentflow.cli.terminal import Terminal, user, write
+from agentflow.cli.selecting import status_of
+from agentflow.cli.terminal import Terminal, write
 
 if TYPE_CHECKING:
     from agentflow.cli.targets import Application
-    from agentflow.client import Client
     from agentflow.records import Run
+    from agentflow.tasks.options import Options
 
 PANEL = "Runs"
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or a beginning of it that fits no other.")]
@@ -25,8 +25,6 @@ def register(application: typer.Typer) -> None:
     command(application, "trigger", panel=PANEL)(trigger)
     command(application, "runs", panel=PANEL)(runs)
     command(application, "why", panel=PANEL)(why)
-    command(application, "cancel", panel=PANEL)(cancel)
-    command(application, "resume", panel=PANEL)(resume)
 
 
 def trigger(
@@ -40,6 +38,12 @@ def trigger(
         str | None, typer.Option("--key", metavar="KEY", help="The same key never makes a second run.")
     ] = None,
     delay: Annotated[str | None, typer.Option("--delay", metavar="SPAN", help='Not before this, such as "5m".')] = None,
+    priority: Annotated[
+        int | None, typer.Option("--priority", metavar="SECONDS", help="A head start before other runs of its queue.")
+    ] = None,
+    ttl: Annotated[
+        str | None, typer.Option("--ttl", metavar="SPAN", help="It expires if it did not start within this.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it ends; exit 1 unless it completed.")] = False,
 ) -> int:
     """Start a run of a task and print its id and status."""
@@ -49,7 +53,8 @@ def trigger(
     application = load(target)
     task = named_task(application)
     given = read_json(input, option="--input")
-    return asyncio.run(_trigger(terminal, application, task.id, given, key=key, delay=delay, wait=wait))
+    options: Options = {"idempotency_key": key, "delay": delay, "priority": priority, "ttl": ttl}
+    return asyncio.run(_trigger(terminal, application, task.id, given, options, wait=wait))
 
 
 async def _trigger(
@@ -57,9 +62,8 @@ async def _trigger(
     application: Application,
     task: str,
     given: Any,
+    options: Options,
     *,
-    key: str | None,
-    delay: str | None,
     wait: bool,
 ) -> int:
     from agentflow.cli.documents import run_result
@@ -68,7 +72,7 @@ async def _trigger(
     from agentflow.cli.views import write_outcome
 
     async with opened(terminal, catalog=application.catalog, may_create=True) as client:
-        run = await client.trigger_json(task, given, idempotency_key=key, delay=delay, origin="cli")
+        run = await client.trigger_json(task, given, origin="cli", **options)
         if not wait:
             terminal.answer({"id": run.id, "status": str(run.status)}, lambda: write(f"{run.id}  {run.status}"))
             return 0
@@ -101,7 +105,7 @@ def runs(
     """List runs, newest first."""
     from agentflow.cli.session import missing_database
 
-    statuses = [_status(text) for text in status or ()]
+    statuses = [status_of(text) for text in status or ()]
     if sentence := missing_database(terminal.database):
         terminal.note(sentence)
         terminal.answer([], lambda: None)
@@ -132,60 +136,18 @@ async def _runs(terminal: Terminal, statuses: list[Any], task: str | None, limit
     return 0
 
 
-def _status(text: str) -> Any:
-    from difflib import get_close_matches
-
-    from agentflow.states import RunStatus
-
-    try:
-        return RunStatus(text)
-    except ValueError:
-        near = get_close_matches(text, list(RunStatus), n=1)
-        remedy = f"; did you mean {near[0]}?" if near else ""
-        raise Refused(f"--status: found {text!r}; wanted one of {', '.join(RunStatus)}{remedy}") from None
-
-
 def why(terminal: Terminal, run: RunId) -> int:
     """Say in one sentence why a run is where it is, and what moves it on."""
-
-    async def steer(client: Client, found: Run) -> None:
-        sentence = await client.why(found.id)
-        document = {"id": found.id, "status": str(found.status), "why": sentence}
-        terminal.answer(document, lambda: write(sentence))
-
-    return asyncio.run(_steered(terminal, run, steer))
+    return asyncio.run(_why(terminal, run))
 
 
-def cancel(
-    terminal: Terminal,
-    run: RunId,
-    reason: Annotated[str, typer.Option("--reason", "-m", metavar="TEXT", help="Kept in the journal.")] = "",
-) -> int:
-    """Cancel a run, its open approvals and its children."""
-
-    async def steer(client: Client, found: Run) -> None:
-        _answer_steered(terminal, await client.cancel(found.id, by=user(), reason=reason))
-
-    return asyncio.run(_steered(terminal, run, steer))
-
-
-def resume(terminal: Terminal, run: RunId) -> int:
-    """Queue a run again that needs attention."""
-
-    async def steer(client: Client, found: Run) -> None:
-        _answer_steered(terminal, await client.resume(found.id, by=user()))
-
-    return asyncio.run(_steered(terminal, run, steer))
-
-
-async def _steered(terminal: Terminal, given: str, steer: Any) -> int:
+async def _why(terminal: Terminal, given: str) -> int:
     from agentflow.cli.lookup import find_run
     from agentflow.cli.session import opened
 
     async with opened(terminal) as client:
-        await steer(client, await find_run(client, given))
+        found = await find_run(client, given)
+        sentence = await client.why(found.id)
+    document = {"id": found.id, "status": str(found.status), "why": sentence}
+    terminal.answer(document, lambda: write(sentence))
     return 0
-
-
-def _answer_steered(terminal: Terminal, run: Run) -> None:
-    terminal.answer({"id": run.id, "status": str(run.status)}, lambda: write(f"{run.id}  {run.status}"))

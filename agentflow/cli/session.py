@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from agentflow.cli.exits import ExitCode, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from agentflow.cli.terminal import Terminal
     from agentflow.client import Client
+    from agentflow.records import Entry, Run
     from agentflow.tasks.catalog import Catalog
+    from agentflow.tasks.task import Task
 
 SQLITE: Final = "sqlite:///"
 
@@ -30,9 +32,18 @@ async def opened(
 
     store = await open_store(terminal.database)
     try:
-        yield Client(store, catalog)
+        client = Client(store, catalog, None if catalog is None else _misfit)
+        await client.declare_queues()
+        yield client
     finally:
         await store.close()
+
+
+async def _misfit(run: Run, entries: Sequence[Entry], task: Task[..., Any]) -> str | None:
+    """What keeps the task from going on from this journal; its machinery is loaded when a fork needs it."""
+    from agentflow.runtime.dry import misfit
+
+    return await misfit(run, entries, task)
 
 
 def missing_database(url: str) -> str:

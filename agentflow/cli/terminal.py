@@ -18,6 +18,8 @@ STATUS_STYLES = {
     "queued": "cyan",
     "running": "blue",
     "waiting": "yellow",
+    "paused": "yellow",
+    "expired": "dim",
     "pending": "yellow",
     "needs_attention": "bold magenta",
     "completed": "green",

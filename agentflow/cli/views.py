@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentflow.cli.documents import failure, payload, plain
 from agentflow.cli.terminal import STATUS_STYLES, pretty, write, write_table
+from agentflow.cli.waiting import wait_line
 from agentflow.durations import describe
 from agentflow.states import EntryKind
 
@@ -147,6 +148,9 @@ def _said(entry: Entry) -> str:
         return f"{name}: {_class(error)}: {error['message']}"
     if entry.output is not None:
         return f"{name}: {_short(payload(entry.output))}"
+    waits = wait_line(entry)
+    if waits is not None:
+        return f"{entry.key}  {waits}"
     return f"{name}: {_short(plain(entry.detail))}" if entry.detail else name
 
 
