@@ -18,7 +18,12 @@ from agentflow.client import Client
 from agentflow.tasks.webhook import Webhook
 from approvals_ui import schema
 from approvals_ui.api.approvals import ApprovalEndpoints
+from approvals_ui.api.callbacks import CallbackEndpoints
+from approvals_ui.api.events import EventEndpoints
+from approvals_ui.api.history import HistoryEndpoint
+from approvals_ui.api.queues import QueueEndpoints
 from approvals_ui.api.runs import RunEndpoints
+from approvals_ui.api.steering import SteeringEndpoints
 from approvals_ui.approvals import ApprovalPages
 from approvals_ui.desk import Desk
 from approvals_ui.forms import require_token
@@ -28,7 +33,9 @@ from approvals_ui.inbox import InboxPages
 from approvals_ui.live import events
 from approvals_ui.problems import Refused, answer
 from approvals_ui.protection import Protection
+from approvals_ui.queues import QueuePages
 from approvals_ui.runs import RunPages
+from approvals_ui.steering import SteeringPages
 from approvals_ui.triggers import TriggerPages
 
 LARGEST_BODY: Final = 8 * 1024 * 1024
@@ -76,10 +83,19 @@ def end_streams(app: Litestar) -> None:
 def _routes() -> list[Any]:
     pages = Router(
         path="/",
-        route_handlers=[InboxPages, ApprovalPages, RunPages, TriggerPages],
+        route_handlers=[InboxPages, ApprovalPages, RunPages, QueuePages, SteeringPages, TriggerPages],
         before_request=require_token,
     )
-    api = Router(path="/api/v1", route_handlers=[ApprovalEndpoints, RunEndpoints], guards=[_require_json])
+    endpoints = [
+        ApprovalEndpoints,
+        RunEndpoints,
+        QueueEndpoints,
+        SteeringEndpoints,
+        HistoryEndpoint,
+        EventEndpoints,
+        CallbackEndpoints,
+    ]
+    api = Router(path="/api/v1", route_handlers=endpoints, guards=[_require_json])
     static = create_static_files_router(path="/static", directories=[str(files("approvals_ui") / "static")])
     return [pages, api, events, deliver, health, ready, static, schema.assets()]
 

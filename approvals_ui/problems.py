@@ -15,17 +15,21 @@ from agentflow.errors import (
     AgentflowError,
     AlreadyDecided,
     ApprovalExpired,
+    CallbackLapsed,
     Conflict,
     FieldProblem,
+    ForkRefused,
     IllegalTransition,
     InvalidDecision,
     InvalidDuration,
     InvalidInput,
+    InvalidName,
     InvalidSetting,
     NotAuthentic,
     NotFound,
     PayloadError,
     PayloadTooLarge,
+    QueueFull,
     StaleVersion,
     StoreUnavailable,
 )
@@ -35,12 +39,16 @@ log = logging.getLogger("approvals_ui")
 
 STATUS_OF: Final[dict[type[AgentflowError], int]] = {
     ApprovalExpired: 410,
+    CallbackLapsed: 410,
     StaleVersion: 412,
+    QueueFull: 429,
     Conflict: 409,
+    ForkRefused: 422,
     IllegalTransition: 409,
     InvalidDecision: 422,
     InvalidDuration: 422,
     InvalidInput: 422,
+    InvalidName: 422,
     InvalidSetting: 400,  # a cursor that no listing gave
     NotAuthentic: 401,
     NotFound: 404,
@@ -137,7 +145,7 @@ def _kind(title: str) -> str:
 
 
 def _headers(status: int) -> dict[str, str]:
-    return {"retry-after": "1"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return {"retry-after": "1"} if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS) else {}
 
 
 def _wants_page(request: Asked) -> bool:

@@ -15,7 +15,8 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-SIGNED: Final = "/hooks/"  # a webhook proves itself by its signature: other hosts and senders are its purpose
+# Other hosts and senders are the purpose of these: a webhook proves itself by its signature, a callback by its token.
+PROVEN: Final = ("/hooks/", "/api/v1/callbacks/")
 FORMS_TOO: Final = ("/api/",)
 
 CONTENT_POLICY: Final = (
@@ -51,7 +52,7 @@ class Protection:
                 _protect(MutableScopeHeaders.from_message(message), scope["path"])
             await send(message)
 
-        refusal = None if scope["path"].startswith(SIGNED) else self._refusal(scope)
+        refusal = None if scope["path"].startswith(PROVEN) else self._refusal(scope)
         if refusal is None:
             await self._app(scope, receive, protected)
         else:

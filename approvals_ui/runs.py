@@ -1,18 +1,17 @@
-"""The run pages: what runs there are, what one of them did, and steering it."""
+"""The run pages: what runs there are, and what one of them did."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
-from litestar import Controller, Response, get, post
+from litestar import Controller, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery
-from litestar.response import Redirect
 
 from agentflow.client import Client
 from agentflow.records import Approval
-from agentflow.states import OPEN, RunStatus
+from agentflow.states import RunStatus
 from approvals_ui.desk import Desk
-from approvals_ui.forms import submission_of
+from approvals_ui.steering import may
 from approvals_ui.timeline import failure_of, rows_of
 from approvals_ui.views import Asked, fragment, page
 
@@ -65,30 +64,6 @@ class RunPages(Controller):
             return fragment(desk, "run_body.html", **shown)
         return await page(request, desk, "run.html", **shown)
 
-    @get(["/{run_id:str}/cancel", "/{run_id:str}/resume"])
-    async def confirm(self, request: Asked, desk: NamedDependency[Desk], run_id: FromPath[str]) -> Response[str]:
-        """What steering the run would do, with the button that does it."""
-        verb = request.url.path.rpartition("/")[2]
-        run = await desk.client.run(run_id)
-        children = await desk.client.runs(parent_id=run_id, statuses=tuple(OPEN))
-        pending = await desk.client.approvals(run_id=run_id)
-        return await page(
-            request, desk, "run_confirm.html", run=run, verb=verb, children=children.items, pending=pending.items
-        )
-
-    @post("/{run_id:str}/cancel")
-    async def cancel(self, request: Asked, desk: NamedDependency[Desk], run_id: FromPath[str]) -> Redirect:
-        """Cancel the run with its approvals and children."""
-        reason = (await submission_of(request)).get("reason", [""])[0].strip()
-        await desk.client.cancel(run_id, by=desk.reviewer, reason=reason)
-        return Redirect(f"/runs/{run_id}", status_code=303)
-
-    @post("/{run_id:str}/resume")
-    async def resume(self, desk: NamedDependency[Desk], run_id: FromPath[str]) -> Redirect:
-        """Queue the run again after it needed attention."""
-        await desk.client.resume(run_id, by=desk.reviewer)
-        return Redirect(f"/runs/{run_id}", status_code=303)
-
 
 async def _shown(client: Client, run_id: str, *, tab: str, after: int) -> dict[str, Any]:
     run = await client.run(run_id)
@@ -104,8 +79,7 @@ async def _shown(client: Client, run_id: str, *, tab: str, after: int) -> dict[s
         "rows": (),
         "next_after": None,
         "logs": (),
-        "may_cancel": run.status in OPEN,
-        "may_resume": run.status is RunStatus.NEEDS_ATTENTION,
+        "verbs": may(run),
     }
     if shown["tab"] == "logs":
         lines = await client.logs(run_id)

@@ -10,7 +10,8 @@ from typing import Final
 from agentflow.errors import UndecodablePayload
 from agentflow.failures import Failure
 from agentflow.records import Approval, Entry
-from agentflow.states import EntryKind, WaitKind
+from agentflow.states import ApprovalStatus, EntryKind, WaitKind
+from approvals_ui.waits import outcome_of, waits_for
 
 ENDED: Final = {
     EntryKind.SUCCEEDED: "succeeded",
@@ -23,13 +24,19 @@ MOMENTS: Final = {
     EntryKind.PARKED: ("Parked: holds no memory until something wakes it", "waiting"),
     EntryKind.REQUEUED: ("Back in the queue", "neutral"),
     EntryKind.RECOVERED: ("Recovered: its worker was lost", "warn"),
+    EntryKind.PAUSED: ("Paused by an operator", "neutral"),
     EntryKind.RESUMED: ("Resumed by an operator", "neutral"),
+    EntryKind.RETRIED: ("Tried again by an operator", "neutral"),
+    EntryKind.FORKED: ("Forked", "neutral"),
+    EntryKind.PATCHED: ("Took the new way at a patch", "neutral"),
+    EntryKind.UNDOING: ("Is to end, and undoes its steps first", "warn"),
     EntryKind.RUN_ATTEMPT_FAILED: ("The task failed and will be tried again", "warn"),
     EntryKind.DIVERGED: ("The code no longer fits the journal", "bad"),
     EntryKind.QUARANTINED: ("Stopped: an operator has to choose", "bad"),
     EntryKind.RUN_COMPLETED: ("Completed", "good"),
     EntryKind.RUN_FAILED: ("Failed", "bad"),
     EntryKind.RUN_CANCELLED: ("Cancelled", "neutral"),
+    EntryKind.RUN_EXPIRED: ("Expired: no worker had started it in time", "neutral"),
 }
 ICONS: Final = {
     "step": "step",
@@ -39,7 +46,15 @@ ICONS: Final = {
     "child": "child",
     "trigger": "child",
     "gather": "gather",
+    "map": "gather",
+    "on_rollback": "undo",
+    "undo": "undo",
     "value": "value",
+    "event": "event",
+    "message": "event",
+    "receive": "event",
+    "send": "send",
+    "callback": "callback",
 }
 
 
@@ -59,6 +74,7 @@ class Row:
     output: str | None = None
     error: Failure | None = None
     detail: str | None = None
+    about: str | None = None
     approval: Approval | None = None
     attempts: list[Attempt] = field(default_factory=list)
     new_turn: bool = False
@@ -122,6 +138,8 @@ def failure_of(text: str | None) -> Failure | None:
 
 def _moment(entry: Entry) -> Row:
     title, tone = MOMENTS.get(entry.kind, (entry.kind.replace("_", " ").capitalize(), "neutral"))
+    if entry.kind is EntryKind.DIVERGED and '"key"' in (entry.detail or ""):  # one operation is at fault, not the code
+        title, tone = MOMENTS[EntryKind.QUARANTINED]
     return Row(
         seq=entry.seq,
         at=entry.at,
@@ -162,13 +180,18 @@ def _apply(row: Row, entry: Entry) -> None:
         row.status = "retrying"
     elif entry.kind is EntryKind.WAIT_OPENED:
         row.status = "retrying" if entry.operation == WaitKind.RETRY else "waiting"
+        row.about = waits_for(entry)
     elif entry.kind is EntryKind.WAIT_RESOLVED and entry.operation == WaitKind.RETRY:
         row.status = "running"
+    elif entry.kind is EntryKind.WAIT_RESOLVED and outcome_of(entry) == ApprovalStatus.TIMED_OUT:
+        row.status = "timed_out"
     elif entry.kind is EntryKind.INPUT_CHANGED:
         row.status = "changed"
     else:
         row.status = ENDED.get(entry.kind, row.status)
         row.error = failure_of(entry.error) or row.error
+    if entry.operation == "undo" and entry.kind is EntryKind.SUCCEEDED:  # it gives nothing but what it takes back
+        row.about, row.output = (entry.detail or "").replace("undoes:", "undoes "), None
 
 
 def _mark_turns(rows: Sequence[Row]) -> None:

@@ -9,6 +9,7 @@ from litestar import MediaType, Request, Response
 from litestar.datastructures import Cookie
 
 from agentflow.approvals.pointers import humanise
+from agentflow.limits import change_in_words, described
 from agentflow.records import Counts
 from agentflow.states import ApprovalStatus
 from approvals_ui import text
@@ -37,10 +38,12 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "change": change_in_words,
         "detail": text.detail,
         "humanise": humanise,
         "iso": text.iso,
         "label": _label,
+        "limits": described,
         "local": text.local,
         "markdown": render,
         "percent": text.percent,

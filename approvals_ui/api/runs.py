@@ -1,4 +1,4 @@
-"""/api/v1/runs: start runs, read them, steer them."""
+"""/api/v1/runs: start runs, read them."""
 
 from typing import Annotated, Final
 
@@ -13,7 +13,6 @@ from approvals_ui.api.shapes import (
     NewRun,
     RunPage,
     RunView,
-    Steering,
     entry_view,
     log_view,
     run_view,
@@ -34,7 +33,14 @@ class RunEndpoints(Controller):
     async def start(self, desk: NamedDependency[Desk], data: JSONBody[NewRun]) -> Response[RunView]:
         """Start a run. 201 means that it is recorded and will happen; the same key again names the same run."""
         run = await desk.client.trigger_json(
-            data.task, data.input or {}, idempotency_key=data.idempotency_key, delay=data.delay
+            data.task,
+            data.input or {},
+            idempotency_key=data.idempotency_key,
+            delay=data.delay,
+            at=data.at,
+            priority=data.priority,
+            ttl=data.ttl,
+            queue_key=data.queue_key,
         )
         return Response(run_view(run), status_code=201, headers={"location": f"/api/v1/runs/{run.id}"})
 
@@ -55,6 +61,11 @@ class RunEndpoints(Controller):
             statuses=status or (), task=task, parent_id=parent, search=q, cursor=cursor, limit=limit
         )
         return RunPage(items=[run_view(run) for run in found.items], next_cursor=found.next_cursor)
+
+    @get("/stuck", operation_id="listStuckRuns")
+    async def stuck(self, desk: NamedDependency[Desk], limit: Limit = 50) -> list[RunView]:
+        """Open runs that nothing and nobody would ever move on. There should be none: raise an alarm for them."""
+        return [run_view(run) for run in await desk.client.stuck(limit=limit)]
 
     @get("/{run_id:str}", operation_id="getRun")
     async def one(self, desk: NamedDependency[Desk], run_id: FromPath[str]) -> RunView:
@@ -79,16 +90,3 @@ class RunEndpoints(Controller):
         """What the run logged, oldest first."""
         await desk.client.run(run_id)
         return [log_view(line) for line in await desk.client.logs(run_id)]
-
-    @post("/{run_id:str}/cancel", status_code=200, operation_id="cancelRun")
-    async def cancel(
-        self, desk: NamedDependency[Desk], run_id: FromPath[str], data: JSONBody[Steering | None] = None
-    ) -> RunView:
-        """Cancel the run with its approvals and children. 409 if it has ended."""
-        reason = data.reason if data else ""
-        return run_view(await desk.client.cancel(run_id, by=desk.reviewer, reason=reason))
-
-    @post("/{run_id:str}/resume", status_code=200, operation_id="resumeRun")
-    async def resume(self, desk: NamedDependency[Desk], run_id: FromPath[str]) -> RunView:
-        """Queue the run again after it needed attention. 409 if it does not."""
-        return run_view(await desk.client.resume(run_id, by=desk.reviewer))

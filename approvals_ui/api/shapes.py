@@ -15,19 +15,56 @@ from approvals_ui.timeline import failure_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
-    """A run to be started: the task's id, its parameters by name, and perhaps a key that makes it happen once."""
+    """A run to be started: the task's id, its parameters by name, and perhaps a key that makes it happen once.
+
+    It starts after `delay`, or not before `at`, with a head start of `priority` seconds, and expires if it has not
+    within `ttl`; `queue_key` is whose share of its queue it takes.
+    """
 
     task: str
     input: dict[str, Any] | None = None
     idempotency_key: str | None = None
     delay: str | None = None
+    at: datetime | None = None
+    priority: int | None = None
+    ttl: str | None = None
+    queue_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steering:
-    """Why a run is cancelled."""
+    """Why a run is cancelled, paused or retried."""
 
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resuming:
+    """`output` is what the operation returned whose end is not known; leave it out to run the operation again."""
+
+    output: Any = field(default_factory=lambda: UNSET)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forking:
+    """Where a fork goes on, and what it takes the place of.
+
+    `from_key` is the first operation that is not taken over; without it everything recorded is. `patch` gives other
+    results by key, `version` another version of the task.
+    """
+
+    from_key: str | None = None
+    patch: dict[str, Any] | None = None
+    version: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """Who paused a run, and why."""
+
+    by: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +92,10 @@ class FailureView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
-    """A run. `why` says what it waits for, where one run is asked for."""
+    """A run. `why` says what it waits for, where one run is asked for.
+
+    With `pause` it is paused, or is at its next checkpoint; with `is_undoing` it undoes its steps before it ends.
+    """
 
     id: str
     task: str
@@ -66,6 +106,8 @@ class RunView:
     error: FailureView | None
     attempt: int
     epoch: int
+    queue: str
+    queue_key: str | None
     origin: str
     idempotency_key: str | None
     parent_id: str | None
@@ -73,6 +115,9 @@ class RunView:
     started_at: datetime | None
     finished_at: datetime | None
     available_at: datetime | None
+    pause: Pause | None
+    is_undoing: bool
+    forked_from: str | None
     why: str | None = None
 
 
@@ -184,7 +229,9 @@ class Receipt:
 def run_view(run: Run, *, why: str | None = None) -> RunView:
     """The run as the API shows it."""
     return RunView(
-        **_same(RunView, run, "input", "output", "error", "why"),
+        **_same(RunView, run, "input", "output", "error", "pause", "is_undoing", "why"),
+        pause=None if run.pause is None else Pause(**json.loads(run.pause)),
+        is_undoing=run.ending is not None and not run.is_finished,
         input=_plain(run.input),
         output=_plain(run.output),
         error=_failure(run.error),

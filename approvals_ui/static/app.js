@@ -111,7 +111,7 @@ const overtaken = async () => {
 let pause = null;
 const moved = (event) => {
   const { runs } = JSON.parse(event.data);
-  if (live && !runs.includes(live.dataset.run)) return;
+  if (live?.dataset.run && !runs.includes(live.dataset.run)) return;
   if (form) return runs.includes(form.dataset.run) && overtaken();
   clearTimeout(pause);
   pause = setTimeout(() => (list ? patchList() : live ? patchLive() : null)?.catch(() => { lost.hidden = false; }), 120);

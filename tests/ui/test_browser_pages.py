@@ -168,5 +168,10 @@ async def test_every_control_has_a_name_a_size_and_a_focus_ring(site: Served, se
 
 
 async def test_the_reference_of_the_api_needs_nothing_from_elsewhere(site: Served, page: Page) -> None:
+    answer = await page.request.get(f"{site.url}/schema/openapi.json")
+    operations = sum(len(path) for path in (await answer.json())["paths"].values())
+    assert operations > 20
+
     await page.goto(f"{site.url}/schema")
-    await expect(page.locator(".opblock")).to_have_count(13)
+
+    await expect(page.locator(".opblock")).to_have_count(operations)
