@@ -4,7 +4,7 @@ PYTHON := $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 TYPED := $(shell find tests/typing examples -name '*.py' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format check check-static format-check lint imports types test coverage
+.PHONY: help setup format check check-static format-check lint imports types test coverage chaos
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -36,6 +36,9 @@ types: ## mypy --strict on the packages, the typing tests and the examples
 
 test: ## The tests
 	$(PYTHON) -m pytest -q
+
+chaos: ## Kill and stop everything at random for ten minutes: make chaos SECONDS=60 SEED=7
+	$(PYTHON) -m tests.crash.chaos --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
 
 coverage: ## The tests, and the branches none of them takes
 	$(PYTHON) -m coverage run -m pytest -q

@@ -45,6 +45,10 @@ async def trigger_with(app: AgentFlow, task_id: str, given: dict[str, Any]) -> N
     await trigger(app.client, task_id, given)
 
 
+async def trigger_keyed(app: AgentFlow, task_id: str, given: dict[str, Any], key: str) -> None:
+    await trigger(app.client, task_id, given, key=key)
+
+
 async def trigger_poison(app: AgentFlow, how: str) -> None:
     await trigger(app.client, "poison", {"how": how}, key="poison")
 
@@ -146,6 +150,7 @@ ACTS: dict[str, tuple[dict[str, Any], Callable[..., Awaitable[None]]]] = {
     "trigger_one": (ALONE, trigger_one),
     "trigger_another": (ALONE, trigger_another),
     "trigger_with": (ALONE, trigger_with),
+    "trigger_keyed": (ALONE, trigger_keyed),
     "trigger_poison": (ALONE, trigger_poison),
     "trigger_three": (ALONE, trigger_three),
     "see_it_end": (WORKING, see_it_end),

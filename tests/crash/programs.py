@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import signal
+import time
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -194,12 +195,40 @@ async def die(how: str) -> None:
     witness()
     if how == "exit":
         os._exit(7)
+    if how == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
     ctypes.string_at(0)
 
 
 @task
 async def poison(how: str) -> None:
     await die(how)
+
+
+@step
+def swallow_memory() -> int:
+    """As much as there is, and then some."""
+    witness()
+    held: list[bytearray] = []
+    while True:
+        held.append(bytearray(16 * 1024 * 1024))
+
+
+@task
+async def swallows() -> int:
+    return await swallow_memory()
+
+
+@step
+def hold_a_thread(seconds: float) -> float:
+    witness()
+    time.sleep(seconds)
+    return seconds
+
+
+@task
+async def holds_a_thread(seconds: float) -> float:
+    return await hold_a_thread(seconds)
 
 
 @step
@@ -255,6 +284,8 @@ TASKS = [
     stopped_after_its_effect,
     blocks,
     poison,
+    swallows,
+    holds_a_thread,
     takes_long,
     two_at_once,
     asks_while_deaf,
@@ -280,7 +311,7 @@ class Ahead:
 def settings(**seconds: float) -> WorkerSettings:
     """A lease nobody outlives in a test, unless another is asked for; as many recoveries as it takes."""
     counts: dict[str, Any] = {"max_recoveries": 1000}
-    counts |= {name: int(seconds.pop(name)) for name in ("max_recoveries", "concurrency") if name in seconds}
+    counts |= {name: int(seconds.pop(name)) for name in ("max_recoveries", "concurrency", "threads") if name in seconds}
     spans = {"lease_for": 600.0, "heartbeat_every": 60.0, "hold_for": 0.0} | seconds
     return WorkerSettings(**counts, **{name: timedelta(seconds=span) for name, span in spans.items()})
 

@@ -31,7 +31,12 @@ PLANTED = {
     "UPDATE agentflow_run SET status = 'running', worker_id = 'wrk_gone'": "is held by wrk_gone, which is gone",
     "UPDATE agentflow_run SET status = 'waiting', available_at = NULL": "waits for nothing",
     "UPDATE agentflow_run SET status = 'needs_attention'": "does not say why",
+    "UPDATE agentflow_run SET status = 'paused'": "nobody says by whom",
     "UPDATE agentflow_run SET output = '{}'": "is not the recorded",
+    "UPDATE agentflow_journal SET output = 'blob:00:7' WHERE kind = 'succeeded'": "as blob:00:7, which is not there",
+    "INSERT INTO agentflow_blob VALUES ('00', 'text', 4, 0)": "blob 00 is not what it was",
+    "INSERT INTO agentflow_callback (id, run_id, key, token_digest, status, created_at) "
+    "SELECT 'cbk_1', id, 'callback#1', 'd', 'pending', 0 FROM agentflow_run": "cbk_1 may be answered",
     "UPDATE agentflow_run SET idempotency_key = 'another'": "there is no run for the run",
     "DELETE FROM agentflow_decision": "is approved with 0 decisions",
     "UPDATE agentflow_approval SET status = 'pending'": "is pending with 1 decisions",
@@ -78,6 +83,24 @@ def test_what_is_wrong_in_the_database_is_named(statement: str, sound: Scene) ->
         connection.execute("PRAGMA foreign_keys=OFF")
         assert connection.execute(statement).rowcount > 0
     assert PLANTED[statement] in found(sound)
+
+
+MISSED = {
+    "INSERT INTO agentflow_event VALUES ('evt_1', 'paid', 'k', 1, '1', 'd', 'test', 7)": "an event that was sent since",
+    "INSERT INTO agentflow_callback (id, run_id, key, token_digest, status, created_at) "
+    "SELECT 'cbk_1', id, 'callback#1', 'd', 'completed', 0 FROM agentflow_run": "waits for cbk_1, which is completed",
+}
+
+
+@pytest.mark.parametrize("statement", MISSED)
+def test_an_answer_that_a_wait_has_missed_is_named(statement: str, sound: Scene) -> None:
+    with closing(connect(sound.file)) as connection:
+        for kind, subject in (("event", "paid:k"), ("callback", "cbk_1")):
+            connection.execute(
+                f"INSERT INTO agentflow_wait SELECT id, '{kind}#1', '{kind}', '{subject}', 1, NULL FROM agentflow_run"
+            )
+        connection.execute(statement)
+    assert MISSED[statement] in found(sound)
 
 
 @pytest.mark.parametrize(

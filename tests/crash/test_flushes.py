@@ -26,10 +26,10 @@ pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="needs st
 
 
 @contextmanager
-def injected(scene: Scene, child: Child, fault: str) -> Iterator[None]:
-    """Have this befall one of the child's flushes, and see that it did; strace leaves when the child has ended."""
+def injected(scene: Scene, child: Child, fault: str, *, calls: str = FLUSH) -> Iterator[None]:
+    """Have this befall one of the child's flushes (or other calls), and see that it did; strace ends with the child."""
     seen = scene.folder / "strace"
-    command = ["strace", "-f", "-o", str(seen), "-e", f"trace={FLUSH}", "-e", f"inject={FLUSH}:{fault}"]
+    command = ["strace", "-f", "-o", str(seen), "-e", f"trace={calls}", "-e", f"inject={calls}:{fault}"]
     with subprocess.Popen([*command, "-p", str(child.pid)], stderr=subprocess.PIPE, text=True) as tracer:
         assert tracer.stderr is not None
         said = tracer.stderr.readline()
