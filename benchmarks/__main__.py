@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SIZES = {"raw": 3, "W1": 1000, "W2": 500, "W3": 200, "W3-across": 200, "W4": 500, "W5": 5000, "W6": 20}
+SIZES |= {"W7": 100_000, "W8": 1000}
 SMALL = {"raw": 1, "W1": 100, "W2": 50, "W3": 20, "W3-across": 20, "W4": 100, "W5": 100, "W6": 2}
+SMALL |= {"W7": 500, "W8": 100}
 BESIDE = ("W1", "W2", "W3")
 failures: list[Failed] = []
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from agentflow import AgentFlow
 
 
+Figures = dict[str, float | None]
+
+
 class Ground:
     """A folder for one measurement: its database, its step log, its worker processes."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 import time
@@ -100,3 +101,10 @@ def _file_system(folder: Path) -> str:
     mounts = [line.split()[1:3] for line in _lines("/proc/mounts")]
     around = [(where, kind) for where, kind in mounts if folder.resolve().is_relative_to(where)]
     return max(around, key=lambda one: len(one[0]), default=("", "unknown"))[1]
+
+
+async def idle_percent(pid: int, seconds: float) -> float:
+    """The share of a core that a process takes while nothing happens."""
+    before = cpu_seconds(pid)
+    await asyncio.sleep(seconds)
+    return (cpu_seconds(pid) - before) / seconds * 100

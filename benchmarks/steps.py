@@ -75,10 +75,19 @@ async def approval(run: str) -> None:
     mark("end", run)
 
 
+@task
+async def long(run: str, length: int) -> None:
+    """Steps one after the other, then wait for a person."""
+    for number in range(length):
+        await no_op(run, number)
+    await wait_for_approval({"ok": True}, title=run)
+    mark("go", run)
+
+
 def application(database: Path, *, worker: bool = True) -> AgentFlow:
     """The measured tasks on this database, with the settings every durable write has by default."""
     settings = WorkerSettings(concurrency=CONCURRENCY)
-    return AgentFlow(sequence, approval, database=f"sqlite:///{database}", settings=settings, worker=worker)
+    return AgentFlow(sequence, approval, long, database=f"sqlite:///{database}", settings=settings, worker=worker)
 
 
 def loop_factory() -> Callable[[], AbstractEventLoop]:

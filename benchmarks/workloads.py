@@ -1,7 +1,7 @@
 """The workloads, each measured once in a process of its own: `python -m benchmarks.workloads W1 FOLDER SIZE`.
 
-Prints one JSON object of figures. W1, W2 and W3 run client and worker in this one process, as `agentflow serve` does;
-"W3-across" and W4 to W6 have the worker in a second process.
+Prints one JSON object of figures. W1, W2, W3 and W8 run client and worker in this process, as `agentflow serve` does;
+"W3-across" and W4 to W7 have the worker in a second one.
 """
 
 from __future__ import annotations
@@ -18,16 +18,15 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from agentflow.store.sqlite_file import connect
-from benchmarks.ground import Ground
-from benchmarks.machine import cpu_seconds, flushes, resident_bytes
+from benchmarks.ground import Figures, Ground
+from benchmarks.machine import flushes, idle_percent, resident_bytes
+from benchmarks.many import w7, w8
 from benchmarks.steps import PAYLOAD, application, approval, hear, loop_factory, sequence
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from agentflow import AgentFlow
-
-Figures = dict[str, float | None]
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -233,13 +232,6 @@ async def w5(ground: Ground, size: int) -> Figures:
     }
 
 
-async def idle_percent(pid: int, seconds: float) -> float:
-    """The share of a core that a process takes while nothing happens."""
-    before = cpu_seconds(pid)
-    await asyncio.sleep(seconds)
-    return (cpu_seconds(pid) - before) / seconds * 100
-
-
 async def w6(ground: Ground, size: int) -> Figures:
     """A worker with nothing to do, for `size` seconds, and how long importing takes."""
     await ground.start_worker()
@@ -265,7 +257,18 @@ def started(code: str) -> float:
     return time.monotonic() - began
 
 
-WORKLOADS = {"raw": raw, "W1": w1, "W2": w2, "W3": w3, "W3-across": w3_across, "W4": w4, "W5": w5, "W6": w6}
+WORKLOADS = {
+    "raw": raw,
+    "W1": w1,
+    "W2": w2,
+    "W3": w3,
+    "W3-across": w3_across,
+    "W4": w4,
+    "W5": w5,
+    "W6": w6,
+    "W7": w7,
+    "W8": w8,
+}
 
 
 def main(name: str, folder: str, size: str) -> None:
