@@ -49,6 +49,6 @@ def test_every_command_the_readme_names_exists() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_python_in_the_documentation_parses(page: Path) -> None:
-    for block in re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+    for block in re.findall(r"```python[^\n]*\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
         wrapped = "async def page():\n" + "".join(f"    {line}\n" for line in block.splitlines())
         compile(wrapped, str(page), "exec")
