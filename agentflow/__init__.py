@@ -38,20 +38,27 @@ if typing.TYPE_CHECKING:
     from agentflow.limits import Budget, Limits, Rate
     from agentflow.records import Run
     from agentflow.retry import Retry, RetryAfter
-    from agentflow.runtime.approvals import Approval, wait_for_approval
-    from agentflow.runtime.asking import Evidence
-    from agentflow.runtime.callbacks import Callback, create_callback
-    from agentflow.runtime.completion import Branches, BranchResult, all_succeed, at_least, first_success, tolerate
-    from agentflow.runtime.events import receive_events, send_event, wait_for_event
-    from agentflow.runtime.gathering import gather
-    from agentflow.runtime.heartbeats import heartbeat, last_heartbeat
     from agentflow.runtime.logs import log
-    from agentflow.runtime.mapping import map  # noqa: A004  the word everybody knows for it
-    from agentflow.runtime.operations import now, operation, random, sleep, sleep_until, uuid4, wait_for
+    from agentflow.runtime.operations.heartbeats import heartbeat, last_heartbeat
+    from agentflow.runtime.operations.values import now, operation, random, sleep, sleep_until, uuid4, wait_for
+    from agentflow.runtime.parallel.completion import (
+        Branches,
+        BranchResult,
+        all_succeed,
+        at_least,
+        first_success,
+        tolerate,
+    )
+    from agentflow.runtime.parallel.gathering import gather
+    from agentflow.runtime.parallel.mapping import map  # noqa: A004  the word everybody knows for it
     from agentflow.runtime.patching import patched
-    from agentflow.runtime.polling import Backoff, wait_until
-    from agentflow.runtime.rollback import on_rollback
     from agentflow.runtime.scopes import scope
+    from agentflow.runtime.undo.rollback import on_rollback
+    from agentflow.runtime.waiting.approvals import Approval, wait_for_approval
+    from agentflow.runtime.waiting.asking import Evidence
+    from agentflow.runtime.waiting.callbacks import Callback, create_callback
+    from agentflow.runtime.waiting.events import receive_events, send_event, wait_for_event
+    from agentflow.runtime.waiting.polling import Backoff, wait_until
     from agentflow.settings import WorkerSettings
     from agentflow.tasks.breaker import Breaker
     from agentflow.tasks.fallback import fallback, hop
@@ -176,10 +183,10 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "agentflow.limits": ("Budget", "Limits", "Rate"),
     "agentflow.records": ("Run",),
     "agentflow.retry": ("Retry", "RetryAfter"),
-    "agentflow.runtime.approvals": ("Approval", "wait_for_approval"),
-    "agentflow.runtime.asking": ("Evidence",),
-    "agentflow.runtime.callbacks": ("Callback", "create_callback"),
-    "agentflow.runtime.completion": (
+    "agentflow.runtime.waiting.approvals": ("Approval", "wait_for_approval"),
+    "agentflow.runtime.waiting.asking": ("Evidence",),
+    "agentflow.runtime.waiting.callbacks": ("Callback", "create_callback"),
+    "agentflow.runtime.parallel.completion": (
         "BranchResult",
         "Branches",
         "all_succeed",
@@ -187,15 +194,15 @@ _MODULES: dict[str, tuple[str, ...]] = {
         "first_success",
         "tolerate",
     ),
-    "agentflow.runtime.events": ("receive_events", "send_event", "wait_for_event"),
-    "agentflow.runtime.gathering": ("gather",),
-    "agentflow.runtime.heartbeats": ("heartbeat", "last_heartbeat"),
+    "agentflow.runtime.waiting.events": ("receive_events", "send_event", "wait_for_event"),
+    "agentflow.runtime.parallel.gathering": ("gather",),
+    "agentflow.runtime.operations.heartbeats": ("heartbeat", "last_heartbeat"),
     "agentflow.runtime.logs": ("log",),
-    "agentflow.runtime.mapping": ("map",),
-    "agentflow.runtime.operations": ("now", "operation", "random", "sleep", "sleep_until", "uuid4", "wait_for"),
+    "agentflow.runtime.parallel.mapping": ("map",),
+    "agentflow.runtime.operations.values": ("now", "operation", "random", "sleep", "sleep_until", "uuid4", "wait_for"),
     "agentflow.runtime.patching": ("patched",),
-    "agentflow.runtime.polling": ("Backoff", "wait_until"),
-    "agentflow.runtime.rollback": ("on_rollback",),
+    "agentflow.runtime.waiting.polling": ("Backoff", "wait_until"),
+    "agentflow.runtime.undo.rollback": ("on_rollback",),
     "agentflow.runtime.scopes": ("scope",),
     "agentflow.settings": ("WorkerSettings",),
     "agentflow.tasks.breaker": ("Breaker",),

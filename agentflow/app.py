@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from agentflow.client import Client
 from agentflow.errors import DefinitionError
-from agentflow.runtime.dry import misfit
+from agentflow.runtime.dry.replaying import misfit
 from agentflow.settings import database_url
 from agentflow.store import open_store
 from agentflow.tasks.calling import current_starter

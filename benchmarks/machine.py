@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from agentflow import __version__
-from agentflow.store.sqlite_file import driver
+from agentflow.store.sqlite.file import driver
 
 TICKS = os.sysconf("SC_CLK_TCK")
 FLUSHES = 18

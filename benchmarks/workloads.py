@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from agentflow.store.sqlite_file import connect
+from agentflow.store.sqlite.file import connect
 from benchmarks.ground import Figures, Ground
 from benchmarks.machine import flushes, idle_percent, resident_bytes
 from benchmarks.many import w7, w8

@@ -20,7 +20,7 @@ from agentflow.states import OPEN
 if TYPE_CHECKING:
     from agentflow.client import Client
     from agentflow.records import Run
-    from agentflow.runtime.dry import DryReplay
+    from agentflow.runtime.dry.replaying import DryReplay
     from agentflow.tasks.catalog import Catalog
 
 PANEL = "Definitions"
@@ -122,7 +122,7 @@ class _Unsaid(io.TextIOBase):
 
 
 async def _looked_at(client: Client, catalog: Catalog, run: Run) -> Verdict:
-    from agentflow.runtime.dry import dry_replay
+    from agentflow.runtime.dry.replaying import dry_replay
 
     run = await client.run(run.id)  # a listing leaves out what is large
     task = catalog.task_for(run)

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from agentflow.cli.exported import Exported
     from agentflow.records import Approval
-    from agentflow.runtime.dry import DryReplay
-    from agentflow.runtime.rehearsal import Asked
+    from agentflow.runtime.dry.rehearsal import Asked
+    from agentflow.runtime.dry.replaying import DryReplay
     from agentflow.tasks.task import Task
 
 PANEL = "Runs"
@@ -125,7 +125,7 @@ def replay(
 
 
 async def _replayed(exported: Exported, task: Task[..., Any], telling: _Telling) -> DryReplay:
-    from agentflow.runtime.dry import LIMIT, dry_replay
+    from agentflow.runtime.dry.replaying import LIMIT, dry_replay
 
     with redirect_stdout(sys.stderr):  # stdout is for the command's answer, not for what the task prints
         limit = None if telling.break_at is not None else LIMIT
@@ -177,7 +177,7 @@ def _write_end(exported: Exported, found: DryReplay) -> None:
     from agentflow.cli.verdicts import sentence
     from agentflow.cli.views import write_value
     from agentflow.requests import Completed
-    from agentflow.runtime.dry import Fits
+    from agentflow.runtime.dry.replaying import Fits
 
     write(sentence(found))
     if not isinstance(found, Fits):

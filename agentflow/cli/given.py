@@ -11,7 +11,7 @@ from agentflow.states import EntryKind
 
 if TYPE_CHECKING:
     from agentflow.records import Entry
-    from agentflow.runtime.rehearsal import Asked
+    from agentflow.runtime.dry.rehearsal import Asked
 
 LONGEST: Final = 100
 

@@ -41,7 +41,7 @@ async def opened(
 
 async def _misfit(run: Run, entries: Sequence[Entry], task: Task[..., Any]) -> str | None:
     """What keeps the task from going on from this journal; its machinery is loaded when a fork needs it."""
-    from agentflow.runtime.dry import misfit
+    from agentflow.runtime.dry.replaying import misfit
 
     return await misfit(run, entries, task)
 

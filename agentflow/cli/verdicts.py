@@ -6,7 +6,7 @@ from typing import Any, assert_never
 
 from agentflow.cli.documents import failure, payload
 from agentflow.requests import Completed, Failed, TryAgain
-from agentflow.runtime.dry import Broken, Diverges, DryReplay, Fits
+from agentflow.runtime.dry.replaying import Broken, Diverges, DryReplay, Fits
 
 
 def word(found: DryReplay) -> str:

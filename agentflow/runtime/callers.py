@@ -9,8 +9,8 @@ from agentflow.errors import UnsupportedAwait
 from agentflow.runtime.asyncio_calls import refusal_of, replacement_of
 from agentflow.runtime.chains import record_fallback
 from agentflow.runtime.children import child_result, trigger_children
-from agentflow.runtime.recording import record_call, record_step, record_task, record_value
-from agentflow.runtime.rehearsal import rehearsed
+from agentflow.runtime.dry.rehearsal import rehearsed
+from agentflow.runtime.operations.recording import record_call, record_step, record_task, record_value
 from agentflow.tasks.step import operation_name
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from agentflow.errors import AllFailed
 from agentflow.requests import NewEntry
-from agentflow.runtime.leaf import InStep
-from agentflow.runtime.lookups import look_up
-from agentflow.runtime.performing import Work, perform
+from agentflow.runtime.operations.leaf import InStep
+from agentflow.runtime.operations.lookups import look_up
+from agentflow.runtime.operations.performing import Work, perform
 from agentflow.runtime.scope import Scope
 from agentflow.runtime.scoping import alone, current_scope, within
 from agentflow.states import EntryKind

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 from agentflow.errors import InvalidSetting, QueueFull, SingletonTaken
 from agentflow.failures import Failure
 from agentflow.requests import NewEntry, OpenWait
-from agentflow.runtime.branches import Waiting
+from agentflow.runtime.parallel.branches import Waiting
 from agentflow.states import EntryKind, WaitKind
 from agentflow.tasks.handle import outcome
 

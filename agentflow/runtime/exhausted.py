@@ -19,7 +19,7 @@ from agentflow.failures import Failure
 from agentflow.ids import APPROVAL, new_id
 from agentflow.payloads import from_json, json_text, record
 from agentflow.requests import Completed, Failed, NewApproval, OpenWait, TryAgain
-from agentflow.runtime.branches import Waiting
+from agentflow.runtime.parallel.branches import Waiting
 from agentflow.states import Verdict, WaitKind
 
 if TYPE_CHECKING:

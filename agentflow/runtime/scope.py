@@ -15,8 +15,8 @@ from agentflow.runtime.signals import Divergence, Suspend
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from agentflow.runtime.branches import Branch
     from agentflow.runtime.index import Recorded
+    from agentflow.runtime.parallel.branches import Branch
     from agentflow.runtime.turn import Turn
 
 SCOPES: Final = frozenset({"await", "task", "fallback", "hop", "gather", "map", "scope"})

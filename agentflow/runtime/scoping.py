@@ -16,7 +16,7 @@ from agentflow.tasks.calling import current_caller
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from agentflow.runtime.leaf import InStep
+    from agentflow.runtime.operations.leaf import InStep
     from agentflow.tasks.calling import Caller
     from agentflow.tasks.step import Step
 

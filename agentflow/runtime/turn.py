@@ -32,7 +32,7 @@ from agentflow.runtime.index import Index
 from agentflow.runtime.logs import LogBuffer
 from agentflow.runtime.scope import Scope
 from agentflow.runtime.signals import Ambiguous, Divergence, Suspend
-from agentflow.runtime.waits import Waits
+from agentflow.runtime.waiting.waits import Waits
 from agentflow.states import EntryKind
 from agentflow.tasks.calling import current_caller
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from agentflow.clock import Clock
     from agentflow.requests import NewEntry, Outcome
-    from agentflow.runtime.rehearsal import Rehearsal
+    from agentflow.runtime.dry.rehearsal import Rehearsal
     from agentflow.store.base import Claimed, Store
     from agentflow.tasks.calling import Caller
     from agentflow.tasks.task import Task

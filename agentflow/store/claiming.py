@@ -19,10 +19,11 @@ from agentflow.failures import Failure
 from agentflow.payloads import is_stand_in
 from agentflow.requests import Lease, NeedsAttention
 from agentflow.states import EntryKind, RunStatus, Transition
-from agentflow.store import governing, journal, lines, outcomes, queues, rows, runs, tables
-from agentflow.store.governing import Claiming
-from agentflow.store.lines import DEFAULT, Asked, Lineup
+from agentflow.store import journal, outcomes, rows, runs, tables
 from agentflow.store.promises.runs import Claimed
+from agentflow.store.queueing import governing, lines, queues
+from agentflow.store.queueing.governing import Claiming
+from agentflow.store.queueing.lines import DEFAULT, Asked, Lineup
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, const, consts
 
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
     from agentflow.records import Run
     from agentflow.requests import ClaimRuns
-    from agentflow.store.lines import Candidate
-    from agentflow.store.queues import Stored
+    from agentflow.store.queueing.lines import Candidate
+    from agentflow.store.queueing.queues import Stored
     from agentflow.store.transaction import Row, Transaction
 
 run = table_of(tables.RunRow)

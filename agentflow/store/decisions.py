@@ -27,9 +27,10 @@ from agentflow.payloads import canonical, digest
 from agentflow.records import Decision
 from agentflow.requests import NewEntry
 from agentflow.states import WITHDRAWN, ApprovalStatus, EntryKind, Verdict, WaitKind
-from agentflow.store import rows, tables, waits
+from agentflow.store import rows, tables
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, by_index, columns, const
+from agentflow.store.waiting import waits
 
 if TYPE_CHECKING:
     from agentflow.errors import AgentflowError

@@ -18,10 +18,13 @@ from agentflow.failures import Failure
 from agentflow.ids import WORKER, new_id
 from agentflow.requests import NewEntry
 from agentflow.states import ApprovalStatus, EntryKind, RunStatus, Transition
-from agentflow.store import callbacks, control, decisions, events, expiring, governing, journal, rows, tables, waits
-from agentflow.store.ending import Ending, undo_first
+from agentflow.store import decisions, journal, rows, tables
+from agentflow.store.queueing import governing
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, by_index, const, consts
+from agentflow.store.steering import control
+from agentflow.store.steering.ending import Ending, undo_first
+from agentflow.store.waiting import callbacks, events, expiring, waits
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from agentflow.errors import StoreUnusable
-from agentflow.store.sqlite_file import connect, driver, explain
+from agentflow.store.sqlite.file import connect, driver, explain
 
 if TYPE_CHECKING:
     from pathlib import Path

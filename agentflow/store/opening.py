@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from agentflow.clock import SystemClock
 from agentflow.errors import StoreUnusable
-from agentflow.store.sqlite import SqliteStore
-from agentflow.store.sqlite_file import LOOK_ONLY, connect, driver, explain, path_of, prepare
+from agentflow.store.sqlite.file import LOOK_ONLY, connect, driver, explain, path_of, prepare
+from agentflow.store.sqlite.store import SqliteStore
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,11 +11,13 @@ from agentflow.clock import MICROSECOND
 from agentflow.errors import LeaseLost
 from agentflow.requests import Completed, Failed, HandedBack, NeedsAttention, NewEntry, TryAgain, Undone
 from agentflow.states import TERMINAL, EntryKind, RunStatus, Transition
-from agentflow.store import control, journal, tables, waits
-from agentflow.store.ending import Ending, undo_first
+from agentflow.store import journal, tables
 from agentflow.store.rows import table_of
 from agentflow.store.runs import get, held
 from agentflow.store.statements import Statement, const
+from agentflow.store.steering import control
+from agentflow.store.steering.ending import Ending, undo_first
+from agentflow.store.waiting import waits
 
 if TYPE_CHECKING:
     from agentflow.requests import Lease, Outcome

@@ -10,9 +10,10 @@ from sqlalchemy import bindparam, case, null, select, update
 from agentflow.errors import LeaseLost, RunNotFound
 from agentflow.requests import NewEntry
 from agentflow.states import EntryKind, RunStatus, Transition, WaitKind
-from agentflow.store import callbacks, events, journal, rows, tables, waits
+from agentflow.store import journal, rows, tables
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, const
+from agentflow.store.waiting import callbacks, events, waits
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

@@ -10,24 +10,20 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from agentflow import requests as q
 from agentflow.store import (
-    alarms,
-    callbacks,
     claiming,
-    control,
     decisions,
-    events,
-    forking,
     journal,
     liveness,
     maintenance,
     outcomes,
-    queues,
     reads,
     runs,
-    standing,
     triggering,
     triggers,
 )
+from agentflow.store.queueing import queues, standing
+from agentflow.store.steering import alarms, control, forking
+from agentflow.store.waiting import callbacks, events
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence

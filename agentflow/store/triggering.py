@@ -13,8 +13,9 @@ from agentflow.errors import IdempotencyMismatch
 from agentflow.ids import RUN, new_id
 from agentflow.requests import NewEntry
 from agentflow.states import EntryKind, ParentClose, RunStatus
-from agentflow.store import collecting, journal, rows, tables
-from agentflow.store.admitting import Admission, taken
+from agentflow.store import journal, rows, tables
+from agentflow.store.queueing import collecting
+from agentflow.store.queueing.admitting import Admission, taken
 from agentflow.store.rows import table_of
 from agentflow.store.runs import get, held
 from agentflow.store.statements import Statement

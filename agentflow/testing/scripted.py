@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from agentflow.errors import DefinitionError, Fatal
-from agentflow.runtime.operations import operation
+from agentflow.runtime.operations.values import operation
 from agentflow.states import EntryKind
 from agentflow.tasks.calling import current_caller
 

@@ -6,7 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from agentflow.runtime.bounds import SHORT
+from agentflow.runtime.operations.bounds import SHORT
 from agentflow.worker import Worker
 
 if TYPE_CHECKING:

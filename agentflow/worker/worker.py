@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from agentflow.clock import SystemClock
 from agentflow.errors import StoreError
 from agentflow.requests import ClaimRuns, HandedBack
-from agentflow.runtime import gathering, operations  # noqa: F401  they say what asyncio's calls do in a task
 from agentflow.runtime.callers import InRun
+from agentflow.runtime.operations import values as operations  # noqa: F401  they say what asyncio's calls do in a task
+from agentflow.runtime.parallel import gathering  # noqa: F401  they say what asyncio's calls do in a task
 from agentflow.runtime.turn import Turn
-from agentflow.runtime.undoing import UndoTurn
+from agentflow.runtime.undo.undoing import UndoTurn
 from agentflow.settings import WorkerSettings
 from agentflow.states import RunStatus
 from agentflow.worker import hosts

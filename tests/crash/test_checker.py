@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agentflow.store.sqlite_file import connect
+from agentflow.store.sqlite.file import connect
 from tests.crash.acts import perform
 from tests.crash.scenes import made
 from tests.support.checker import violations

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agentflow.cli.application import build
-from agentflow.runtime.dry import Diverges, Fits, dry_replay
+from agentflow.runtime.dry.replaying import Diverges, Fits, dry_replay
 from agentflow.testing import Harness
 from tests.docs.pages import blocks, define
 

@@ -10,10 +10,11 @@ import pytest
 
 from agentflow.requests import NewCallback, ResolveCallback
 from agentflow.states import ApprovalStatus, CallbackStatus
-from agentflow.store import callbacks, decisions, runs
-from agentflow.store.sqlite import SqliteStore
-from agentflow.store.sqlite_file import driver
-from agentflow.store.sqlite_transaction import SqliteTransaction
+from agentflow.store import decisions, runs
+from agentflow.store.sqlite.file import driver
+from agentflow.store.sqlite.store import SqliteStore
+from agentflow.store.sqlite.transaction import SqliteTransaction
+from agentflow.store.waiting import callbacks
 from tests.crash.mutations import BUGS, ROOT, Bug
 from tests.support.stores import a_decision, a_gated_run, a_turn, an_entry, database_of
 

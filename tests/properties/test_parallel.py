@@ -20,7 +20,7 @@ from agentflow.testing import Harness
 from tests.support.tasks import Flaky, Ledger
 
 if TYPE_CHECKING:
-    from agentflow.runtime.completion import Completion
+    from agentflow.runtime.parallel.completion import Completion
 
 EXAMPLES = int(os.environ.get("AGENTFLOW_TEST_EXAMPLES", "25"))
 

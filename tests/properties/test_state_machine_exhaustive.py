@@ -42,9 +42,10 @@ from agentflow.requests import (
     TryAgain,
 )
 from agentflow.states import TERMINAL, EntryKind, RunStatus, Transition, Verdict, WaitKind
-from agentflow.store import claiming, control, decisions, journal, maintenance, outcomes, runs, triggering
-from agentflow.store.sqlite_file import driver
-from agentflow.store.sqlite_transaction import SqliteTransaction
+from agentflow.store import claiming, decisions, journal, maintenance, outcomes, runs, triggering
+from agentflow.store.sqlite.file import driver
+from agentflow.store.sqlite.transaction import SqliteTransaction
+from agentflow.store.steering import control
 from agentflow.testing import FakeClock
 from tests.support.stores import a_decision, a_trigger, an_approval, an_entry, database_of
 

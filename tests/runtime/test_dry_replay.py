@@ -18,7 +18,7 @@ from agentflow import (
     wait_for_approval,
 )
 from agentflow.requests import Completed, Failed
-from agentflow.runtime.dry import Broken, Diverges, DryReplay, Fits, dry_replay, misfit
+from agentflow.runtime.dry.replaying import Broken, Diverges, DryReplay, Fits, dry_replay, misfit
 from agentflow.states import EntryKind
 from tests.support.tasks import Invoice, Ledger, Order
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from agentflow import NOT_DONE, Done, Retry, RetryAfter, fallback, step, task
-from agentflow.runtime.dry import Fits, dry_replay
+from agentflow.runtime.dry.replaying import Fits, dry_replay
 from agentflow.states import EntryKind
 from tests.support.tasks import Flaky, Invoice, Ledger, entries, keys
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, field_validator
 
 from agentflow import Fatal, Rejected, Retry, RunFailed, gather, sleep, step, task, wait_for_approval
 from agentflow.errors import InvalidDecision
-from agentflow.runtime.dry import Fits, dry_replay
+from agentflow.runtime.dry.replaying import Fits, dry_replay
 from agentflow.tasks.task import Task
 from tests.support.tasks import Flaky, Invoice, Ledger
 

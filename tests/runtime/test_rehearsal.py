@@ -30,14 +30,14 @@ from agentflow import (
     wait_for_event,
     wait_until,
 )
-from agentflow.runtime.dry import Broken, DryReplay, Fits, dry_replay
+from agentflow.runtime.dry.replaying import Broken, DryReplay, Fits, dry_replay
 from agentflow.states import EntryKind
 from tests.support.tasks import Flaky, Ledger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from agentflow.runtime.rehearsal import Asked
+    from agentflow.runtime.dry.rehearsal import Asked
     from agentflow.testing import Harness
     from tests.runtime.conftest import OpenHarness
 

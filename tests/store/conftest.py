@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agentflow.store.sqlite import SqliteStore
-from agentflow.store.sqlite_file import driver
+from agentflow.store.sqlite.file import driver
+from agentflow.store.sqlite.store import SqliteStore
 from tests.support.stores import Database, database_of
 
 if TYPE_CHECKING:

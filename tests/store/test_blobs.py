@@ -12,9 +12,9 @@ from agentflow.requests import ClaimRuns, HandedBack, RunFilter
 from agentflow.states import RunStatus
 from agentflow.store import blobs, journal
 from agentflow.store.blobs import INLINE
-from agentflow.store.sqlite import SqliteStore
-from agentflow.store.sqlite_file import driver
-from agentflow.store.sqlite_transaction import SqliteTransaction
+from agentflow.store.sqlite.file import driver
+from agentflow.store.sqlite.store import SqliteStore
+from agentflow.store.sqlite.transaction import SqliteTransaction
 from tests.support.stores import a_trigger, a_turn, a_worker, an_entry
 
 if TYPE_CHECKING:

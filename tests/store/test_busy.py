@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agentflow.errors import StoreUnavailable
-from agentflow.store import sqlite, sqlite_writer, triggering
-from agentflow.store.sqlite import SqliteStore
-from agentflow.store.sqlite_file import connect
+from agentflow.store import triggering
+from agentflow.store.sqlite import store as sqlite
+from agentflow.store.sqlite import writer as sqlite_writer
+from agentflow.store.sqlite.file import connect
+from agentflow.store.sqlite.store import SqliteStore
 from tests.store.programs import HOLD_THE_LOCK, Program, programs
 from tests.support.stores import LEASE, a_trigger, a_turn, a_worker, an_entry, until
 

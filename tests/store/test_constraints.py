@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agentflow.store.sqlite import SqliteStore
-from agentflow.store.sqlite_file import driver
+from agentflow.store.sqlite.file import driver
+from agentflow.store.sqlite.store import SqliteStore
 from tests.support.stores import a_decision, a_gated_run, a_trigger, a_turn
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 from agentflow.errors import StoreUnavailable, StoreUnusable
 from agentflow.store import open_store
-from agentflow.store.sqlite import SqliteStore
+from agentflow.store.sqlite.store import SqliteStore
 from tests.support.stores import a_trigger, a_turn, an_entry
 
 LARGE = f'"{"x" * 50_000}"'

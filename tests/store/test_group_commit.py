@@ -10,14 +10,14 @@ import pytest
 from agentflow.errors import IdempotencyMismatch, LeaseLost, StoreUnavailable
 from agentflow.requests import Lease
 from agentflow.store import triggering
-from agentflow.store.sqlite import SqliteStore
-from agentflow.store.sqlite_writer import BATCH_LIMIT
+from agentflow.store.sqlite.store import SqliteStore
+from agentflow.store.sqlite.writer import BATCH_LIMIT
 from tests.support.stores import a_trigger, a_turn, an_entry
 
 if TYPE_CHECKING:
     from sqlite3 import Connection
 
-    from agentflow.store.sqlite_transaction import SqliteTransaction
+    from agentflow.store.sqlite.transaction import SqliteTransaction
 
 
 async def runs_in(store: SqliteStore) -> int:

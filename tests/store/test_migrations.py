@@ -13,7 +13,7 @@ from sqlalchemy import create_engine
 
 from agentflow.errors import StoreUnusable
 from agentflow.store import migrate, open_store, opening
-from agentflow.store.sqlite_file import connect, driver
+from agentflow.store.sqlite.file import connect, driver
 from agentflow.store.tables import Base
 from tests.store.programs import HOLD_THE_LOCK, programs
 from tests.support.stores import a_trigger

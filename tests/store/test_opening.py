@@ -15,7 +15,7 @@ import pytest
 from agentflow.errors import InvalidSetting, StoreError, StoreUnusable
 from agentflow.requests import ApprovalFilter, RunFilter
 from agentflow.store import Store, open_store
-from agentflow.store.sqlite_file import driver, path_of
+from agentflow.store.sqlite.file import driver, path_of
 from tests.support.stores import Database, a_gated_run, a_trigger, a_turn, an_entry
 
 

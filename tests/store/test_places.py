@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from agentflow.errors import StoreUnusable
-from agentflow.store import open_store, sqlite_file
-from agentflow.store.sqlite_file import NETWORK_FILE_SYSTEMS, SAFE_VERSION, driver, file_system
+from agentflow.store import open_store
+from agentflow.store.sqlite import file as sqlite_file
+from agentflow.store.sqlite.file import NETWORK_FILE_SYSTEMS, SAFE_VERSION, driver, file_system
 from tests.store.programs import programs
 from tests.support.stores import a_trigger
 
@@ -61,7 +62,8 @@ async def test_a_network_file_system_is_refused(tmp_path: Path, monkeypatch: pyt
 OPEN_WITH_AN_OLD_SQLITE = """
 import asyncio, sys
 from agentflow.errors import StoreUnusable
-from agentflow.store import open_store, sqlite_file
+from agentflow.store import open_store
+from agentflow.store.sqlite import file as sqlite_file
 sqlite_file.SAFE_VERSION = (99, 0, 0)
 async def main():
     try:

@@ -8,7 +8,7 @@ from collections import Counter
 
 from agentflow.requests import ApprovalFilter
 from agentflow.states import EntryKind
-from agentflow.store.sqlite import SqliteStore
+from agentflow.store.sqlite.store import SqliteStore
 from tests.store.programs import programs
 from tests.support.stores import a_gated_run, a_trigger, kinds_of, until
 

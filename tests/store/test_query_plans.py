@@ -7,35 +7,23 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agentflow.store import (
-    admitting,
-    alarms,
     blobs,
-    callbacks,
     claiming,
-    collecting,
-    control,
     decisions,
-    ending,
-    events,
-    expiring,
-    forking,
-    governing,
     journal,
-    lines,
     liveness,
     maintenance,
     outcomes,
-    queues,
     reads,
     runs,
-    spending,
-    standing,
     triggering,
     triggers,
-    waits,
 )
-from agentflow.store.sqlite import SqliteStore
+from agentflow.store.queueing import admitting, collecting, governing, lines, queues, spending, standing
+from agentflow.store.sqlite.store import SqliteStore
 from agentflow.store.statements import Statement
+from agentflow.store.steering import alarms, control, ending, forking
+from agentflow.store.waiting import callbacks, events, expiring, waits
 from tests.support.stores import a_gated_run
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from agentflow.store import open_store, reads
-from agentflow.store.sqlite import READERS, SqliteStore
-from agentflow.store.sqlite_file import connect, driver
+from agentflow.store.sqlite.file import connect, driver
+from agentflow.store.sqlite.store import READERS, SqliteStore
 from tests.support.stores import a_trigger
 
 BESIDE = ("", "-wal", "-shm")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentflow.errors import StoreUnusable
 from agentflow.states import DECIDED, TERMINAL, WITHDRAWN, ApprovalStatus, EntryKind, RunStatus
-from agentflow.store.sqlite_file import connect, driver
+from agentflow.store.sqlite.file import connect, driver
 from tests.support import ledger
 
 if TYPE_CHECKING:

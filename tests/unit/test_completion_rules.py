@@ -12,7 +12,7 @@ from agentflow import Branches, BranchResult, all_succeed, at_least, first_succe
 from agentflow.errors import DefinitionError
 
 if TYPE_CHECKING:
-    from agentflow.runtime.completion import Completion
+    from agentflow.runtime.parallel.completion import Completion
 
 outcomes = st.lists(st.booleans(), min_size=1, max_size=12)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from datetime import datetime, timedelta
 
-    from agentflow.store.sqlite import SqliteStore
+    from agentflow.store.sqlite.store import SqliteStore
 
 
 class Place(StrEnum):

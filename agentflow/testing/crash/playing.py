@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from agentflow.events import Event
     from agentflow.records import Entry, Run, Wait
     from agentflow.store import Store
-    from agentflow.store.sqlite import SqliteStore
+    from agentflow.store.sqlite.store import SqliteStore
     from agentflow.tasks.task import Task
     from agentflow.testing.answers import Answers
     from agentflow.testing.crash.asking import Question

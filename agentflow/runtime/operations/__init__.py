@@ -1,0 +1,1 @@
+"""One operation: asked for, attempted, recorded."""

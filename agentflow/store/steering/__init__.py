@@ -1,0 +1,1 @@
+"""What people do to runs, and how a run ends by it."""

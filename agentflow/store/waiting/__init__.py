@@ -1,0 +1,1 @@
+"""Waits, and what answers them."""
