@@ -96,7 +96,7 @@ class Limits:
     def __post_init__(self) -> None:
         for name in ("concurrency", "per_key", "per_worker", "backlog"):
             if (value := getattr(self, name)) is not None:
-                require_count(name, value)
+                require_count(name, value, instead_of_none="leave it out for no limit, or pause the queue")
         if not isinstance(self.fair, bool):
             raise InvalidSetting(f"fair={self.fair!r}: wanted True or False")
         for name, kind in (("rate", Rate), ("budget", Budget)):
@@ -174,10 +174,10 @@ def described(limits: Limits) -> list[str]:
     return [*found, "keys take turns"] if limits.fair else found
 
 
-def require_count(what: str, value: object) -> int:
-    """The value, a whole number of 1 or more. Raises `InvalidSetting`."""
+def require_count(what: str, value: object, *, instead_of_none: str = "") -> int:
+    """The value, a whole number of 1 or more. Raises `InvalidSetting`, for a 0 with what is to be done instead."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST:
-        remedy = "; leave it out for no limit, or pause the queue" if value == 0 and value is not False else ""
+        remedy = f"; {instead_of_none}" if instead_of_none and value == 0 and value is not False else ""
         raise InvalidSetting(f"{what} is {value!r}: wanted a whole number, 1 or more{remedy}")
     return value
 

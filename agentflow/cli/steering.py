@@ -45,6 +45,7 @@ def cancel(terminal: Terminal, which: Selection, *, reason: Reason = "") -> int:
     return _steer(
         terminal,
         which,
+        "cancelled",
         lambda client, one: client.cancel(one, **said),
         lambda client, many: client.cancel_many(many, dry_run=which.dry_run, **said),
     )
@@ -57,6 +58,7 @@ def pause(terminal: Terminal, which: Selection, *, reason: Reason = "") -> int:
     return _steer(
         terminal,
         which,
+        "paused",
         lambda client, one: client.pause(one, **said),
         lambda client, many: client.pause_many(many, dry_run=which.dry_run, **said),
     )
@@ -73,6 +75,7 @@ def resume(terminal: Terminal, which: Selection, *, output: Output = None) -> in
     return _steer(
         terminal,
         which,
+        "resumed",
         lambda client, one: client.resume(one, by=user(), **given),
         lambda client, many: client.resume_many(many, by=user(), dry_run=which.dry_run),
     )
@@ -85,16 +88,18 @@ def retry(terminal: Terminal, which: Selection, *, reason: Reason = "") -> int:
     return _steer(
         terminal,
         which,
+        "retried",
         lambda client, one: client.retry(one, **said),
         lambda client, many: client.retry_many(many, dry_run=which.dry_run, **said),
     )
 
 
-def _steer(terminal: Terminal, which: Selection, one: One, many: Many) -> int:
-    return asyncio.run(_steered(terminal, which, one, many))
+def _steer(terminal: Terminal, which: Selection, done: str, one: One, many: Many) -> int:
+    """Do it to one run, or to many; `done` is the word for what they then are."""
+    return asyncio.run(_steered(terminal, which, done, one, many))
 
 
-async def _steered(terminal: Terminal, which: Selection, one: One, many: Many) -> int:
+async def _steered(terminal: Terminal, which: Selection, done: str, one: One, many: Many) -> int:
     from agentflow.cli.lookup import find_run
     from agentflow.cli.session import opened
 
@@ -102,7 +107,7 @@ async def _steered(terminal: Terminal, which: Selection, one: One, many: Many) -
         if which.run is not None:
             found = await find_run(client, which.run)
             return _answer(terminal, await one(client, found.id))
-        return _answer_many(terminal, await many(client, which.filter(client.now())))
+        return _answer_many(terminal, done, await many(client, which.filter(client.now())))
 
 
 def _answer(terminal: Terminal, run: Run) -> int:
@@ -114,9 +119,9 @@ def _answer(terminal: Terminal, run: Run) -> int:
     return 0
 
 
-def _answer_many(terminal: Terminal, report: BulkReport) -> int:
+def _answer_many(terminal: Terminal, done: str, report: BulkReport) -> int:
     """The report; the exit code says whether anything was refused."""
-    would = "would be steered" if report.dry_run else "done"
+    would = f"would be {done}" if report.dry_run else done
 
     def write_all() -> None:
         for run_id in report.done:

@@ -114,7 +114,7 @@ def test_many_runs_are_cancelled_after_a_dry_run(office: Office) -> None:
     done = office("cancel", *options, "--reason", "not wanted", "--json").document
     assert done == planned | {"dry_run": False}
     for_people = office("retry", "--task", "greet", "--status", "cancelled", "--before", "0s", "--dry-run").out
-    assert f"{mine[0]}  would be steered" in for_people
+    assert f"{mine[0]}  would be retried" in for_people
     assert "0 refused" in for_people
 
 
