@@ -67,7 +67,17 @@ async def _run(terminal: Terminal, application: Application | None, parts: Parts
         if terminal.as_json:
             started.enter_context(redirect_stdout(sys.stderr))  # the answer was given; what tasks print is none
         await _first(stopping.wait(), *([pages] if pages else []))
+    if agentflow.worker is not None and (left := agentflow.worker.steps_in_threads):
+        terminal.note(f"{left} sync step{'s have' if left > 1 else ' has'} not returned; the program ends without")
+        _end(ExitCode.OK)
     return ExitCode.OK
+
+
+def _end(code: ExitCode) -> None:
+    """End here and now. Durable work needs no farewell: whoever starts next goes on from here."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 async def _start_ticker(agentflow: AgentFlow, started: AsyncExitStack) -> None:
@@ -104,8 +114,7 @@ async def _first(*awaited: Awaitable[Any]) -> None:
 def _listen(terminal: Terminal, stopping: asyncio.Event) -> None:
     def asked(number: int) -> None:
         if stopping.is_set():
-            sys.stdout.flush()
-            os._exit(ExitCode.INTERRUPTED)  # durable work needs no farewell: whoever starts next goes on from here
+            _end(ExitCode.INTERRUPTED)
         terminal.note(f"{signal.Signals(number).name}: letting runs come to rest; once more ends at once")
         stopping.set()
 

@@ -25,6 +25,11 @@ class StepThreads(ThreadPoolExecutor):
         self._taken = 0
         self._has_complained = False
 
+    @property
+    def taken(self) -> int:
+        """How many steps are in a thread, or wait for one."""
+        return self._taken
+
     def submit(self, call: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
         """The call's future; it begins when a thread is free."""
         with self._lock:

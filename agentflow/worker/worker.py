@@ -129,6 +129,11 @@ class Worker:
             release()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    @property
+    def steps_in_threads(self) -> int:
+        """How many sync steps have not returned. A thread cannot be ended; only the end of the process ends it."""
+        return self._threads.taken
+
     async def until_idle(self) -> None:
         """Return when nothing is due and no turn is running; what waits for people or timers still waits."""
         self._wake()  # look anew: something may have fallen due since the last look

@@ -93,6 +93,33 @@ def test_a_second_signal_ends_it_at_once(shop: Shell) -> None:
     assert started.stop(signal.SIGTERM).code == 130
 
 
+def test_a_step_that_never_returns_does_not_keep_the_program_from_ending(shop: Shell) -> None:
+    """Its run was failed by its time-out; the thread it left behind would be waited for at the end of Python."""
+    shop.write(
+        "hangs.py",
+        """
+        import threading
+        from agentflow import step, task
+
+        @step(timeout="100ms")
+        def hangs() -> None:
+            threading.Event().wait()
+
+        @task
+        async def hung() -> None:
+            await hangs()
+        """,
+    )
+    started = shop.start("worker", "hangs.py", "--json")
+    started.document()
+    run = shop("trigger", "hangs.py:hung", "--json").document["id"]
+    while shop("show", run, "--json").document["status"] != "failed":
+        pass
+    ended = started.stop()
+    assert ended.code == 0
+    assert "1 sync step has not returned" in ended.err
+
+
 def test_what_one_program_was_told_the_next_one_does(shop: Shell) -> None:
     run = shop("trigger", "app.py:greet", "--input", '{"name": "mia"}', "--json").document["id"]
     shop.start("worker", "app.py", "--json").document()
