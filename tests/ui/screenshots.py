@@ -70,7 +70,10 @@ async def shoot(browser: Browser, site: Served, invoice: str, folder: Path, only
         page = await context.new_page()
         await page.goto(site.url + path)
         await prepared(page, name)
-        await page.screenshot(path=folder / f"{name}-{size}-{scheme}.png", full_page=name in WHOLE)
+        if name in WHOLE:  # a taller window, since what is fixed to the window stands in the way of a longer picture
+            height = await page.evaluate("document.documentElement.scrollHeight")
+            await page.set_viewport_size({"width": viewport["width"], "height": max(height, viewport["height"])})
+        await page.screenshot(path=folder / f"{name}-{size}-{scheme}.png")
         await context.close()
 
 

@@ -132,8 +132,13 @@ async def logged(seeds: Seeds, run_id: str) -> None:
 
 
 def _error() -> str:
+    """A failure of the invoice reader's own code, which no machine's folders lead to."""
+    reader = compile("def total(text: str) -> int:\n    return int(text)\n", "invoices/reader.py", "exec")
+    names: dict[str, Any] = {}
+    exec(reader, names)
     try:
-        int("12,00")
+        names["total"]("12,00")
     except ValueError as error:
-        return Failure.of(error).to_json()
+        inner = error.__traceback__ and error.__traceback__.tb_next  # without this file
+        return Failure.of(error.with_traceback(inner)).to_json()
     raise AssertionError("unreachable")
