@@ -164,7 +164,8 @@ class _Reader:
         return RunTriggered(**self._about(entry), origin=entry.detail or "")
 
     def parked(self, entry: JournalEntry) -> Event:
-        keys = tuple(filter(None, (entry.detail or "").split(",")))
+        named = (entry.detail or "").split(",")
+        keys = tuple(key for key in named if key and not key.startswith("…"))  # of many, how many more there are
         return TurnEnded(**self._about(entry), how=TurnEnd.PARKED, keys=keys)
 
     def requeued(self, entry: JournalEntry) -> Event:

@@ -226,6 +226,7 @@ def test_an_event_that_is_waited_for_says_which_and_until_when() -> None:
 def test_how_a_turn_ended() -> None:
     parked = only(EntryKind.PARKED, detail="a#1,b#1")
     assert (parked.how, parked.keys) == ("parked", ("a#1", "b#1"))
+    assert only(EntryKind.PARKED, detail="a#1,b#1,…980 more").keys == ("a#1", "b#1")
     assert only(EntryKind.REQUEUED, detail="the worker stopped").how == events.TurnEnd.HANDED_BACK
     assert only(EntryKind.RECOVERED, detail="worker wrk_1 was lost").reason == "worker wrk_1 was lost"
 
