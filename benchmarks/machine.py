@@ -47,23 +47,50 @@ class Moment:
     at: float
     everybody: float
     ours: float
+    server: int | None
 
     @staticmethod
-    def now() -> Moment:
-        """This moment."""
-        return Moment(time.monotonic(), busy(), sum(os.times()[:4]))
+    def now(server: int | None = None) -> Moment:
+        """This moment; the database server's work, if there is one, is ours too."""
+        own = sum(os.times()[:4]) + (tree_cpu_seconds(server) if server else 0.0)
+        return Moment(time.monotonic(), busy(), own, server)
 
     def foreign_cores(self) -> float:
         """How many cores other programs kept busy since this moment."""
-        end = Moment.now()
+        end = Moment.now(self.server)
         others = (end.everybody - self.everybody) - (end.ours - self.ours)
         return round(max(0.0, others / max(0.05, end.at - self.at)), 2)
 
 
 def cpu_seconds(pid: int) -> float:
     """CPU time of a living process."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return sum(_ticks(pid)[:2]) / TICKS
+
+
+def tree_cpu_seconds(pid: int) -> float:
+    """CPU time of a process that starts others, and of those it started, living or ended."""
+    return (sum(_ticks(pid)) + sum(sum(_ticks(child)[:2]) for child in _children(pid))) / TICKS
+
+
+def _ticks(pid: int) -> list[int]:
+    """Clock ticks in user and system mode, of a process itself and of its ended children; none of one that is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except OSError:
+        return []
+    return [int(field) for field in stat.rpartition(")")[2].split()[11:15]]
+
+
+def _children(pid: int) -> list[int]:
+    return [int(word) for line in _lines(f"/proc/{pid}/task/{pid}/children") for word in line.split()]
+
+
+def postmaster_of(pid: int) -> int | None:
+    """The process that started this backend of a PostgreSQL server; None if it is not of this host."""
+    stat = "\n".join(_lines(f"/proc/{pid}/stat"))
+    if "(postgres" not in stat:
+        return None
+    return int(stat.rpartition(")")[2].split()[1])
 
 
 def resident_bytes(pid: int) -> int:

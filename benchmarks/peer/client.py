@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
-from harness import Peer, file_size  # type: ignore[import-not-found]  # the harness puts its folder on the path
+from harness import Peer, file_size, pg_fresh, pg_pids, pg_size  # type: ignore[import-not-found]  # the harness puts its folder on the path
 
 from agentflow import AgentFlow, step, task
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+NAME = "bench_agentflow"
+DATABASE_VARIABLE = "AGENTFLOW_DATABASE_URL"
 
 
 @step
@@ -33,18 +38,22 @@ async def approval(run: str) -> None:
 
 
 class Client(Peer):  # type: ignore[misc]  # the harness is untyped
-    """Triggers and decides from another process; with the backend `sqlite-serve` the worker's process decides."""
+    """Triggers and decides from another process; with a backend that ends in `serve` the worker's process decides."""
 
     peer, module = "agentflow", "import agentflow"
 
     def setup(self) -> None:
-        """A fresh folder is all there is to set up."""
+        """A fresh folder, or a fresh database of the server."""
+        self.is_on_server = self.backend.startswith("postgres")
         self.path = f"{self.tmp}/agentflow.db"
+        self.url = pg_fresh(NAME) if self.is_on_server else f"sqlite:///{self.path}"
+        self.env[DATABASE_VARIABLE] = self.url
+        self.env["PYTHONPATH"] = os.pathsep.join([self.env["PYTHONPATH"], *sys.path])  # where agentflow is
         self.approvals: dict[str, str] = {}
 
     async def connect(self) -> None:
         """Open the database beside the worker."""
-        self.app = await AgentFlow(seq, approval, database=f"sqlite:///{self.path}", worker=False).__aenter__()
+        self.app = await AgentFlow(seq, approval, database=self.url, worker=False).__aenter__()
 
     async def close(self) -> None:
         """Let go of the database."""
@@ -90,4 +99,8 @@ class Client(Peer):  # type: ignore[misc]  # the harness is untyped
 
     def db_bytes(self) -> int:
         """The database and its log."""
-        return int(file_size(self.path))
+        return int(pg_size(NAME) if self.is_on_server else file_size(self.path))
+
+    def infra(self) -> list[Any]:
+        """The server's processes."""
+        return list(pg_pids()) if self.is_on_server else []

@@ -53,12 +53,10 @@ async def decide_from_input(app: AgentFlow) -> None:
 
 
 async def main() -> None:
-    """Execute runs, at most 50 at a time as the other systems do."""
-    backend, folder = os.environ["BENCH_BACKEND"], os.environ["BENCH_TMP"]
-    settings = WorkerSettings(concurrency=50)
-    async with AgentFlow(seq, approval, database=f"sqlite:///{folder}/agentflow.db", settings=settings) as app:
+    """Execute runs of the database in the environment, at most 50 at a time as the other systems do."""
+    async with AgentFlow(seq, approval, settings=WorkerSettings(concurrency=50)) as app:
         mark("ready", "-")
-        if backend.endswith("serve"):
+        if os.environ["BENCH_BACKEND"].endswith("serve"):
             await decide_from_input(app)
         await asyncio.Event().wait()
 

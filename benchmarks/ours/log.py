@@ -1,30 +1,22 @@
-"""The tasks that are measured, and the step log that times them.
+"""The step log: every time that is measured is a line of it, written where the work happens.
 
-A step appends one line to the log, `kind run number nanoseconds`, by CLOCK_MONOTONIC, which is one clock for the whole
-machine. So every time is taken where the work happens, and not where somebody hears of it.
+A line is `kind run number nanoseconds`, by CLOCK_MONOTONIC, which is one clock for the whole machine.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from asyncio import get_running_loop, new_event_loop
+from asyncio import get_running_loop
 from asyncio import sleep as pause
-from importlib import import_module
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, NamedTuple, cast
-
-from agentflow import AgentFlow, WorkerSettings, step, task, wait_for_approval
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from asyncio import AbstractEventLoop, Future
-    from collections.abc import Callable, Collection
+    from asyncio import Future
+    from collections.abc import Collection
     from pathlib import Path
 
 LOG_VARIABLE = "BENCHMARK_LOG"
-PAYLOAD = {"ok": True, "status": "done", "text": "x" * 140, "n": 1, "tags": ["a", "b"]}
-"""About 200 bytes of JSON, what each step returns."""
-CONCURRENCY = 50
 
 _log: int | None = None
 heard: dict[tuple[str, str], Future[float]] = {}
@@ -48,53 +40,6 @@ def hear(kind: str, run: str) -> Future[float]:
     future: Future[float] = get_running_loop().create_future()
     heard[kind, run] = future
     return future
-
-
-@step
-async def no_op(run: str, number: int) -> dict[str, object]:
-    """A step that only says that it ran."""
-    mark("step", run, number)
-    return {**PAYLOAD, "i": number}
-
-
-@task
-async def sequence(run: str, length: int) -> None:
-    """Steps one after the other."""
-    for number in range(length):
-        await no_op(run, number)
-    mark("end", run)
-
-
-@task
-async def approval(run: str) -> None:
-    """Wait for a person, then one step."""
-    mark("wait", run)
-    await wait_for_approval({"ok": True}, title=run)
-    mark("go", run)
-    await no_op(run, 0)
-    mark("end", run)
-
-
-@task
-async def long(run: str, length: int) -> None:
-    """Steps one after the other, then wait for a person."""
-    for number in range(length):
-        await no_op(run, number)
-    await wait_for_approval({"ok": True}, title=run)
-    mark("go", run)
-
-
-def application(database: Path, *, worker: bool = True) -> AgentFlow:
-    """The measured tasks on this database, with the settings every durable write has by default."""
-    settings = WorkerSettings(concurrency=CONCURRENCY)
-    return AgentFlow(sequence, approval, long, database=f"sqlite:///{database}", settings=settings, worker=worker)
-
-
-def loop_factory() -> Callable[[], AbstractEventLoop]:
-    """The event loop that `agentflow worker` would use."""
-    if find_spec("uvloop") is None:
-        return new_event_loop
-    return cast("Callable[[], AbstractEventLoop]", import_module("uvloop").new_event_loop)
 
 
 class Mark(NamedTuple):
