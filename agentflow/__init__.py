@@ -6,10 +6,10 @@ are kept with the run. The lookup of a step answers `NOT_DONE` where a call has 
 
 from __future__ import annotations
 
-import importlib
 import typing
 
 from agentflow._version import __version__ as __version__
+from agentflow.later import names as _names
 
 if typing.TYPE_CHECKING:
     from agentflow.app import AgentFlow
@@ -218,16 +218,6 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "agentflow.tasks.verifiers": ("HmacSignature",),
     "agentflow.tasks.webhook": ("Webhook", "webhook"),
 }
-_PLACES = {name: module for module, names in _MODULES.items() for name in names}
 
-
-def __getattr__(name: str) -> typing.Any:
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_PLACES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_PLACES})
+if not typing.TYPE_CHECKING:
+    __getattr__, __dir__ = _names(__name__, _MODULES)

@@ -5,25 +5,31 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
-from agentflow.client import Client
 from agentflow.errors import DefinitionError
-from agentflow.runtime.dry.replaying import misfit
+from agentflow.later import later
 from agentflow.settings import database_url
-from agentflow.store import open_store
 from agentflow.tasks.calling import current_starter
 from agentflow.tasks.catalog import Catalog
-from agentflow.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from contextvars import Token
 
+    from agentflow import client as clients
+    from agentflow import store as stores
+    from agentflow import worker as workers
+    from agentflow.client import Client
     from agentflow.clock import Clock
     from agentflow.records import Run
+    from agentflow.runtime.dry import replaying
     from agentflow.settings import WorkerSettings
     from agentflow.store import Store
     from agentflow.tasks.calling import Starter
     from agentflow.tasks.task import Task
+    from agentflow.worker import Worker
+else:  # what runs tasks is imported when something is opened: not by a module of tasks that others import
+    clients, stores, workers = later("agentflow.client"), later("agentflow.store"), later("agentflow.worker")
+    replaying = later("agentflow.runtime.dry.replaying")
 
 
 class AgentFlow:
@@ -53,14 +59,16 @@ class AgentFlow:
         self.worker: Worker | None = None
 
     async def __aenter__(self) -> Self:
-        self._store = await open_store(self.database, clock=self._clock)
-        self._client = Client(self._store, self.catalog, misfit)
+        self._store = await stores.open_store(self.database, clock=self._clock)
+        self._client = clients.Client(self._store, self.catalog, replaying.misfit)
         try:
             await self._client.declare_queues()
             if self._with_worker:
-                self.worker = Worker(self._store, self.catalog, self._settings, self._clock)
+                self.worker = workers.Worker(self._store, self.catalog, self._settings, self._clock)
                 await self.worker.start()
         except BaseException:
+            if self.worker is not None:
+                await self.worker.stop()
             await self._store.close()
             raise
         self._token = current_starter.set(_Starting(self._client, self._store))

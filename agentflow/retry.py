@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from math import isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentflow.durations import LONGEST as LONGEST_SPAN
 from agentflow.durations import duration
 from agentflow.errors import AgentflowError, DefinitionError, Fatal, InvalidDuration
+from agentflow.later import later
+
+if TYPE_CHECKING:
+    from email import utils as mail_dates
+else:
+    mail_dates = later("email.utils")
 
 Errors = tuple[type[Exception], ...]
 LONGEST = timedelta(minutes=5)
@@ -145,7 +150,7 @@ def _span(asked: Any, now: datetime) -> timedelta | None:
 def _of_text(asked: str, now: datetime) -> timedelta | None:
     if asked.isascii() and asked.isdigit():
         return timedelta(seconds=int(asked))
-    date = parsedate_to_datetime(asked)
+    date = mail_dates.parsedate_to_datetime(asked)
     return max((date if date.tzinfo is not None else date.replace(tzinfo=UTC)) - now, timedelta(0))
 
 

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from agentflow.approvals.locked import locked_changes
-from agentflow.approvals.schema import validate
+from agentflow.approvals.validation import validate
 from agentflow.errors import FieldProblem, InvalidDecision
 from agentflow.payloads import LIMIT, json_text
 from agentflow.states import Verdict

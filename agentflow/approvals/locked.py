@@ -6,9 +6,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from agentflow.approvals.pointers import ABSENT, Absent, Json, Schema, child, member
+from agentflow.approvals.problems import Problem
 from agentflow.approvals.refs import parts, resolve, settled
 from agentflow.approvals.sentences import quote
-from agentflow.approvals.validation import Problem
 from agentflow.payloads import canonical
 
 if TYPE_CHECKING:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from agentflow.approvals.pointers import ABSENT, Absent, Json, Schema, at, member
-from agentflow.approvals.validation import fits
+from agentflow.later import later
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from agentflow.approvals import validation
+else:
+    validation = later("agentflow.approvals.validation")
 
 NOTHING: Final[Schema] = {"not": {}}
 _MAPS = ("properties", "$defs", "patternProperties", "dependentSchemas")
@@ -96,7 +100,7 @@ def branch_for(branches: list[Json], value: Json, root: Schema) -> int | None:
     told = [place for place, branch in enumerate(flat) if branch and _constants_match(branch, value)]
     if len(told) == 1:
         return told[0]
-    return next((place for place, branch in enumerate(branches) if fits(branch, value, root=root)), None)
+    return next((place for place, branch in enumerate(branches) if validation.fits(branch, value, root=root)), None)
 
 
 def constants(branch: Schema) -> dict[str, Json]:

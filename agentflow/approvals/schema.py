@@ -14,19 +14,14 @@ from pydantic.json_schema import GenerateJsonSchema, PydanticJsonSchemaWarning
 from pydantic_core import PydanticSerializationError
 
 from agentflow.approvals.decimals import DECIMAL_BOUNDS
-from agentflow.approvals.digest import schema_digest
 from agentflow.approvals.inference import infer
-from agentflow.approvals.locked import locked_changes
 from agentflow.approvals.pointers import Json, Schema, child, tokens
 from agentflow.approvals.refs import parts, rewritten, settled
-from agentflow.approvals.validation import Problem, validate
 from agentflow.errors import NotRecordable
 from agentflow.payloads import canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-__all__ = ["Described", "Problem", "describe", "locked_changes", "schema_digest", "schema_of", "settable", "validate"]
 
 DEPTH = 64
 """How deep data may be nested: a person has to find their way in it, and validators recurse."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import cache
 
 _C0 = (
     *("NULL", "START OF HEADING", "START OF TEXT", "END OF TEXT", "END OF TRANSMISSION", "ENQUIRY", "ACKNOWLEDGE"),
@@ -40,11 +41,14 @@ def _category_ranges(wanted: frozenset[str]) -> str:
     return "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges)
 
 
-# A CR before an LF is an ordinary line end. U+FE0E and U+FE0F choose between text and emoji, once; a series of them
-# carries a message nobody sees.
-_HIDDEN = re.compile(
-    rf"\r(?!\n)|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]|[{_category_ranges(frozenset({'Cc', 'Cf', 'Cs'}))}{_BLANK}]"
-)
+@cache
+def _hidden() -> re.Pattern[str]:
+    # A CR before an LF is an ordinary line end. U+FE0E and U+FE0F choose between text and emoji, once; a series of them
+    # carries a message nobody sees.
+    ranges = _category_ranges(frozenset({"Cc", "Cf", "Cs"}))
+    return re.compile(rf"\r(?!\n)|(?<=[\ufe0e\ufe0f])[\ufe0e\ufe0f]|[{ranges}{_BLANK}]")
+
+
 _WORD = re.compile(r"[^\W\d_]+")
 _LOOKALIKES = ("CYRILLIC", "GREEK")
 
@@ -62,7 +66,7 @@ def visible(text: str) -> list[Piece]:
     """The text in pieces; each character that would not be seen is a piece of its own that names it."""
     pieces: list[Piece] = []
     shown = 0
-    for hit in _HIDDEN.finditer(text):
+    for hit in _hidden().finditer(text):
         if hit.start() > shown:
             pieces.append(Piece(text[shown : hit.start()]))
         name = _name(hit.group())
@@ -75,12 +79,12 @@ def visible(text: str) -> list[Piece]:
 
 def has_hidden(text: str) -> bool:
     """The text holds a character that would not be seen or that changes the order of others."""
-    return _HIDDEN.search(text) is not None
+    return _hidden().search(text) is not None
 
 
 def escape_hidden(text: str) -> str:
     """JSON text with each hidden character in its strings written as an escape: it parses to the same value."""
-    return _HIDDEN.sub(_escape, text)
+    return _hidden().sub(_escape, text)
 
 
 def mixed_scripts(text: str) -> bool:

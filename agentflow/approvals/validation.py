@@ -7,7 +7,6 @@ problem, never a request.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -20,24 +19,13 @@ from referencing.exceptions import Unresolvable
 from agentflow.approvals.decimals import broken_bounds, is_decimal
 from agentflow.approvals.formats import EXAMPLES, fits_format
 from agentflow.approvals.pointers import Json, Schema, child
+from agentflow.approvals.problems import Problem
 from agentflow.approvals.sentences import quote, wanted_by
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _NOWHERE: Registry[Any] = Registry()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
-    """What is wrong at one place of a value, in words that follow its label: "must be a number; found 'abc'"."""
-
-    pointer: str
-    message: str
-    found: str = ""
-    wanted: str = ""
-    tampered: bool = False
-    """True when no honest form can have caused it: a locked or unknown field was sent."""
 
 
 def validate(schema: Schema, value: Json) -> list[Problem]:

@@ -6,36 +6,43 @@ events and fields there are, `READINGS` which of them each kind of entry becomes
 `agentflow.states` occur in them.
 """
 
-from agentflow.events.base import HISTORY_VERSION, Event, JournalEntry, type_of
-from agentflow.events.operations import (
-    ChildTriggered,
-    InputChanged,
-    OperationEvent,
-    OperationFailed,
-    OperationNoted,
-    OperationStarted,
-    OperationSucceeded,
-    ScopeFailed,
-    ScopeSucceeded,
-)
-from agentflow.events.reading import READINGS, document, history
-from agentflow.events.runs import (
-    Patched,
-    RunAttemptFailed,
-    RunDiverged,
-    RunFinished,
-    RunForked,
-    RunPaused,
-    RunQuarantined,
-    RunResumed,
-    RunRetried,
-    RunSteered,
-    RunTriggered,
-    RunUndoing,
-    TurnEnd,
-    TurnEnded,
-)
-from agentflow.events.waits import WaitEvent, WaitOpened, WaitSatisfied, WaitTimedOut
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentflow.later import names
+
+if TYPE_CHECKING:
+    from agentflow.events.base import HISTORY_VERSION, Event, JournalEntry, type_of
+    from agentflow.events.operations import (
+        ChildTriggered,
+        InputChanged,
+        OperationEvent,
+        OperationFailed,
+        OperationNoted,
+        OperationStarted,
+        OperationSucceeded,
+        ScopeFailed,
+        ScopeSucceeded,
+    )
+    from agentflow.events.reading import READINGS, document, history
+    from agentflow.events.runs import (
+        Patched,
+        RunAttemptFailed,
+        RunDiverged,
+        RunFinished,
+        RunForked,
+        RunPaused,
+        RunQuarantined,
+        RunResumed,
+        RunRetried,
+        RunSteered,
+        RunTriggered,
+        RunUndoing,
+        TurnEnd,
+        TurnEnded,
+    )
+    from agentflow.events.waits import WaitEvent, WaitOpened, WaitSatisfied, WaitTimedOut
 
 __all__ = [
     "HISTORY_VERSION",
@@ -73,3 +80,40 @@ __all__ = [
     "history",
     "type_of",
 ]
+
+if not TYPE_CHECKING:  # each record takes its while to be made, and few programs use them all
+    __getattr__, __dir__ = names(
+        __name__,
+        {
+            "agentflow.events.base": ("HISTORY_VERSION", "Event", "JournalEntry", "type_of"),
+            "agentflow.events.operations": (
+                "ChildTriggered",
+                "InputChanged",
+                "OperationEvent",
+                "OperationFailed",
+                "OperationNoted",
+                "OperationStarted",
+                "OperationSucceeded",
+                "ScopeFailed",
+                "ScopeSucceeded",
+            ),
+            "agentflow.events.reading": ("READINGS", "document", "history"),
+            "agentflow.events.runs": (
+                "Patched",
+                "RunAttemptFailed",
+                "RunDiverged",
+                "RunFinished",
+                "RunForked",
+                "RunPaused",
+                "RunQuarantined",
+                "RunResumed",
+                "RunRetried",
+                "RunSteered",
+                "RunTriggered",
+                "RunUndoing",
+                "TurnEnd",
+                "TurnEnded",
+            ),
+            "agentflow.events.waits": ("WaitEvent", "WaitOpened", "WaitSatisfied", "WaitTimedOut"),
+        },
+    )

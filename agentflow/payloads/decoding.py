@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from pydantic import RootModel, ValidationError
-
 from agentflow.errors import UndecodablePayload
+from agentflow.later import later
 from agentflow.payloads.problems import problems
 from agentflow.payloads.shapes import adapter, any_container, classes, is_absent, name_of, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pydantic
+else:
+    pydantic = later("pydantic")
 
 Moment = TypeVar("Moment", datetime, time)
 
@@ -107,9 +110,9 @@ def fit(restored: Restored, annotation: Any) -> Any:
             return check.validate_json(restored.text, strict=True, by_alias=True, by_name=True)
         try:
             return check.validate_python(restored.value, strict=True, by_alias=True, by_name=True)
-        except ValidationError:
+        except pydantic.ValidationError:
             return check.validate_python(restored.value, by_alias=True, by_name=True)
-    except ValidationError as error:
+    except pydantic.ValidationError as error:
         found = "; ".join(map(str, problems(error)))
         raise UndecodablePayload(f"the stored value does not fit {name_of(annotation)}: {found}") from error
 
@@ -137,10 +140,10 @@ def _object(restored: Restored, name: str, tree: dict[str, Any]) -> Any:
 
 def _of_changed_class(cls: type, fields: dict[str, Any], unset: frozenset[str]) -> Any:
     """An object recorded before its class was changed: now the new class has its say."""
-    given = fields.get("root") if issubclass(cls, RootModel) else fields
+    given = fields.get("root") if issubclass(cls, pydantic.RootModel) else fields
     try:
         made = adapter(cls).validate_python(given, by_alias=False, by_name=True)
-    except ValidationError as error:
+    except pydantic.ValidationError as error:
         found = "; ".join(map(str, problems(error)))
         raise UndecodablePayload(
             f"{cls.__qualname__} was changed since this value was recorded, and no longer takes it: {found}"

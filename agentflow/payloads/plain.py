@@ -9,19 +9,22 @@ from itertools import islice
 from types import NoneType
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError, to_jsonable_python
-
 from agentflow.errors import NotRecordable, UndecodablePayload
 from agentflow.ids import without_tokens
+from agentflow.later import later
 from agentflow.payloads.canonical import canonical, digest
 from agentflow.payloads.encoding import LIMIT, encode
 from agentflow.payloads.problems import problems
-from agentflow.payloads.remedies import SECRETS, type_name
-from agentflow.payloads.shapes import adapter, is_absent, name_of, shape_of
+from agentflow.payloads.remedies import is_secret, type_name
+from agentflow.payloads.shapes import adapter, is_absent, is_model, name_of, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    import pydantic
+    import pydantic_core
+else:
+    pydantic, pydantic_core = later("pydantic"), later("pydantic_core")
 
 _LARGE = '{"$large":'
 _DEEPEST = 12
@@ -38,10 +41,10 @@ def to_json(value: Any) -> Any:
     """
     encode(value, limit=64 * LIMIT)  # finds loops, secrets and live objects, and says where they are
     try:
-        plain = to_jsonable_python(
+        plain = pydantic_core.to_jsonable_python(
             value, by_alias=True, inf_nan_mode="strings", timedelta_mode="iso8601", serialize_as_any=True
         )
-    except (PydanticSerializationError, ValueError) as error:
+    except (pydantic_core.PydanticSerializationError, ValueError) as error:
         reason = f"it has no plain JSON: {error}; bytes that are no UTF-8 text need pydantic's Base64Bytes"
         raise NotRecordable(path="", type_name=type(value).__qualname__, remedy=reason) from error
     return _finite(plain)
@@ -60,7 +63,7 @@ def from_json(value: Any, annotation: Any = Any) -> Any:
         return json.loads(text)
     try:
         return adapter(annotation).validate_json(text, strict=True, by_alias=True, by_name=True)
-    except ValidationError as error:
+    except pydantic.ValidationError as error:
         found = "; ".join(map(str, problems(error)))
         raise UndecodablePayload(f"the value does not fit {name_of(annotation)}: {found}") from error
 
@@ -135,6 +138,8 @@ class _Preview:
             return _unrecordable(value)
 
     def _of(self, value: Any, depth: int) -> Any:
+        if is_secret(value):
+            return "**********"
         for kinds, show in _SHOWN_AS:
             if isinstance(value, kinds):
                 return show(value)
@@ -147,7 +152,7 @@ class _Preview:
         return self._nested(value, depth)
 
     def _nested(self, value: Any, depth: int) -> Any:
-        if isinstance(value, BaseModel):
+        if is_model(type(value)):
             return self._members(((name, getattr(value, name)) for name in type(value).model_fields), depth)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return self._members(
@@ -173,7 +178,6 @@ class _Preview:
 _NESTED = (dict, list, tuple, set, frozenset)
 _SHOWN_AS: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     ((bool, NoneType), lambda value: value),
-    (SECRETS, lambda _value: "**********"),
     (str, lambda value: _cut(str.__str__(value))),
     (int, lambda value: json.loads(encode(value))),
     (float, lambda value: _finite(float.__pos__(value))),

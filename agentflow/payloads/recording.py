@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import NoneType
 from typing import Any
 
@@ -10,6 +11,7 @@ from agentflow.payloads.decoding import fit, restore
 from agentflow.payloads.encoding import LIMIT, encode
 from agentflow.payloads.shapes import any_container, is_absent
 
+_read = json.JSONDecoder().raw_decode
 _IMMUTABLE = frozenset({str, int, float, bool, NoneType})
 
 
@@ -24,9 +26,9 @@ def record(value: Any, annotation: Any = Any, *, limit: int = LIMIT, of: str | N
     text = encode(value, limit=limit)
     if kind in _IMMUTABLE and (annotation is kind or annotation is Any):
         return text, value
+    if any_container(annotation) is kind and '"$' not in text:
+        return text, _read(text)[0]
     restored = restore(text, annotation)
-    if restored.is_plain and any_container(annotation) is kind:
-        return text, restored.value
     if is_absent(annotation):
         if restored.unresolved:
             raise _unreadable(value, restored.unresolved, of)

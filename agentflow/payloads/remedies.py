@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pydantic import Secret, SecretBytes, SecretStr
+from agentflow.later import is_imported, later
+
+if TYPE_CHECKING:
+    import pydantic
+else:
+    pydantic = later("pydantic")
 
 TOO_DEEP = "it is nested more than 200 deep; flatten it or store it elsewhere and pass a reference"
-SECRETS = (SecretStr, SecretBytes, Secret)
+
+
+def is_secret(value: Any) -> bool:
+    """Whether this is one of pydantic's secrets, whose text is to be seen by nobody."""
+    return is_imported("pydantic") and isinstance(value, (pydantic.SecretStr, pydantic.SecretBytes, pydantic.Secret))
 
 
 def remedy_for(value: Any) -> str:
@@ -25,7 +34,7 @@ def type_name(value: Any) -> str:
 
 _REMEDIES = (
     (
-        lambda value: isinstance(value, SECRETS),
+        is_secret,
         "a secret would be readable in the journal; read it inside the step that needs it",
     ),
     (

@@ -15,25 +15,38 @@ from enum import Enum
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
-from typing import TYPE_CHECKING, Any, ForwardRef, Literal, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ForwardRef, Literal, TypeGuard, TypeVar, Union, get_args, get_origin
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
-from pydantic import AnyUrl, BaseModel, ConfigDict, RootModel, TypeAdapter
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUserError
-from pydantic_core import MultiHostUrl, Url
-from typing_extensions import is_typeddict
-
 from agentflow.errors import UndecodablePayload
+from agentflow.later import is_imported, later
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Mapping
 
-# Classes whose text says everything and whose annotation reads it back.
-TEXTUAL: tuple[type, ...] = (
-    AnyUrl, Url, MultiHostUrl, Fraction, ZoneInfo,
-    IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network,
+    import pydantic
+    import pydantic_core
+    import typing_extensions
+else:
+    pydantic, pydantic_core, typing_extensions = later("pydantic"), later("pydantic_core"), later("typing_extensions")
+
+_TEXTUAL: tuple[type, ...] = (
+    Fraction, ZoneInfo, IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network,
 )  # fmt: skip
+
+
+def is_textual(cls: type) -> bool:
+    """Whether the text of an instance says everything, and its annotation reads it back."""
+    if issubclass(cls, _TEXTUAL):
+        return True
+    urls = (pydantic.AnyUrl, pydantic_core.Url, pydantic_core.MultiHostUrl) if is_imported("pydantic_core") else ()
+    return issubclass(cls, urls)
+
+
+def is_model(cls: type) -> TypeGuard[type[pydantic.BaseModel]]:
+    """Whether this is a class of pydantic models."""
+    return is_imported("pydantic") and issubclass(cls, pydantic.BaseModel)
 
 
 def is_absent(annotation: Any) -> bool:
@@ -102,7 +115,7 @@ class Shape:
 
     @cached_property
     def is_model(self) -> bool:
-        return issubclass(self.cls, BaseModel)
+        return is_model(self.cls)
 
     @cached_property
     def is_tuple(self) -> bool:
@@ -127,13 +140,13 @@ def _fill_model(made: Any, names: Mapping[str, Any], fields: dict[str, Any], uns
     write = object.__setattr__
     write(made, "__dict__", dict(own))
     write(made, "__pydantic_fields_set__", set(fields) - unset)
-    if not isinstance(made, RootModel):
+    if not isinstance(made, pydantic.RootModel):
         write(made, "__pydantic_extra__", extra if made.model_config.get("extra") == "allow" else None)
     if type(made).__pydantic_post_init__:
         made.model_post_init(None)  # gives private attributes their values
         for name, value in own.items():
             made.__dict__[name] = value
-    elif not isinstance(made, RootModel):
+    elif not isinstance(made, pydantic.RootModel):
         write(made, "__pydantic_private__", None)
 
 
@@ -149,7 +162,7 @@ _SHAPES: WeakKeyDictionary[type, Shape | None] = WeakKeyDictionary()
 
 
 def _new_shape(cls: type) -> Shape | None:
-    if issubclass(cls, BaseModel):
+    if is_model(cls):
         return Shape(cls, {name: field.annotation for name, field in cls.model_fields.items()})
     if dataclasses.is_dataclass(cls):
         return Shape(cls, {field.name: field.type for field in dataclasses.fields(cls)})
@@ -159,7 +172,7 @@ def _new_shape(cls: type) -> Shape | None:
     return None
 
 
-def adapter(annotation: Any) -> TypeAdapter[Any]:
+def adapter(annotation: Any) -> pydantic.TypeAdapter[Any]:
     """The pydantic adapter for an annotation. Raises `UndecodablePayload` where there can be none."""
     try:
         return _adapter(annotation)
@@ -167,13 +180,13 @@ def adapter(annotation: Any) -> TypeAdapter[Any]:
         return _new_adapter(annotation)
 
 
-def _new_adapter(annotation: Any) -> TypeAdapter[Any]:
+def _new_adapter(annotation: Any) -> pydantic.TypeAdapter[Any]:
     try:
         try:
-            return TypeAdapter(annotation)
-        except PydanticSchemaGenerationError:
-            return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
-    except (PydanticUserError, NameError) as error:
+            return pydantic.TypeAdapter(annotation)
+        except pydantic.PydanticSchemaGenerationError:
+            return pydantic.TypeAdapter(annotation, config=pydantic.ConfigDict(arbitrary_types_allowed=True))
+    except (pydantic.PydanticUserError, NameError) as error:
         reason = str(error).partition("\n")[0]
         raise UndecodablePayload(
             f"nothing can be checked against the annotation {name_of(annotation)}: {reason}"
@@ -231,13 +244,15 @@ def _classes_in(annotation: Any) -> Iterator[type]:
         if id(current) in seen:
             continue
         seen.add(id(current))
-        if isinstance(current, type) and current is not BaseModel and _is_stored_by_name(current):
+        if isinstance(current, type) and _is_stored_by_name(current):
             yield current
         waiting.extend(_parts(current))
 
 
 def _is_stored_by_name(cls: type) -> bool:
-    return issubclass(cls, (Enum, *TEXTUAL)) or shape_of(cls) is not None
+    if is_imported("pydantic") and cls is pydantic.BaseModel:
+        return False
+    return issubclass(cls, Enum) or is_textual(cls) or shape_of(cls) is not None
 
 
 def _parts(annotation: Any) -> Iterator[Any]:
@@ -260,10 +275,10 @@ def _parts(annotation: Any) -> Iterator[Any]:
 
 
 def _field_annotations(cls: type) -> Iterator[Any]:
-    if issubclass(cls, BaseModel):
+    if is_model(cls):
         yield from (field.annotation for field in cls.model_fields.values())
         return
-    if shape_of(cls) is None and not is_typeddict(cls):
+    if shape_of(cls) is None and not typing_extensions.is_typeddict(cls):
         return
     try:
         hints = typing.get_type_hints(cls)

@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 from agentflow.errors import NotRecordable, PayloadTooLarge
 from agentflow.payloads.remedies import TOO_DEEP, remedy_for, type_name
-from agentflow.payloads.shapes import TEXTUAL, shape_of
+from agentflow.payloads.shapes import is_textual, shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -241,7 +241,7 @@ def _writer(value: Any) -> Callable[[Tagger, Any, int], Any]:
         return _enum
     if not isinstance(value, type) and shape_of(type(value)) is not None:
         return _object
-    if isinstance(value, TEXTUAL):
+    if is_textual(type(value)):
         return _textual
     for base, bare in _AT_HEART:
         if isinstance(value, base) and not getattr(value, "__dict__", None):

@@ -9,13 +9,16 @@ import types
 import typing
 from typing import TYPE_CHECKING, Annotated, Any, Union, get_args, get_origin
 
-from typing_extensions import is_typeddict
-
 from agentflow.errors import DefinitionError
+from agentflow.later import later
 from agentflow.payloads.shapes import shape_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    import typing_extensions
+else:
+    typing_extensions = later("typing_extensions")
 
 _AWAITABLE = (collections.abc.Awaitable, collections.abc.Coroutine)
 
@@ -67,7 +70,7 @@ def is_object(annotation: Any) -> bool:
     if origin in {Union, types.UnionType}:
         return any(map(is_object, args))
     cls = origin or annotation
-    return isinstance(cls, type) and (is_typeddict(cls) or shape_of(cls) is not None)
+    return isinstance(cls, type) and (typing_extensions.is_typeddict(cls) or shape_of(cls) is not None)
 
 
 def _closed_over(function: Any) -> dict[str, Any]:

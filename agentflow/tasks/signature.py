@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring as quote
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic.errors import PydanticInvalidForJsonSchema
-
 from agentflow.errors import (
     DefinitionError,
     FieldProblem,
@@ -21,12 +18,17 @@ from agentflow.errors import (
     PayloadTooLarge,
     UndecodablePayload,
 )
+from agentflow.later import later
 from agentflow.payloads import LIMIT, decode, pointer, problems, record, shown, to_json
 from agentflow.payloads.shapes import adapter, name_of
 from agentflow.tasks.annotations import awaited, is_object, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    import pydantic
+else:
+    pydantic = later("pydantic")
 
 _REFUSED: dict[Any, str] = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
 
@@ -93,7 +95,7 @@ class Signature:
         if (only := self._only_object(given)) is not None:
             try:
                 return {only.name: _checked_json(given, only.annotation)}
-            except ValidationError as error:
+            except pydantic.ValidationError as error:
                 raise InvalidInput(task=self.task, errors=problems(error)) from None
         unknown = [self._unknown(name, value) for name, value in given.items() if name not in self.parameters]
         return self._complete({k: v for k, v in given.items() if k in self.parameters}, unknown, _checked_json)
@@ -124,12 +126,12 @@ class Signature:
 
     def json_schema(self) -> dict[str, Any]:
         """The JSON Schema (2020-12) of the input object."""
-        wanted: list[tuple[str, Any, TypeAdapter[Any]]] = [
+        wanted: list[tuple[str, Any, pydantic.TypeAdapter[Any]]] = [
             (name, "validation", adapter(parameter.annotation)) for name, parameter in self.parameters.items()
         ]
         try:
-            schemas, shared = TypeAdapter.json_schemas(wanted)
-        except PydanticInvalidForJsonSchema as error:
+            schemas, shared = pydantic.TypeAdapter.json_schemas(wanted)
+        except pydantic.errors.PydanticInvalidForJsonSchema as error:
             raise DefinitionError(f"task {self.task!r} has a parameter with no JSON form: {error}") from error
         properties = {name: dict(schemas[name, "validation"]) for name in self.parameters}
         for name, parameter in self.parameters.items():
@@ -185,7 +187,7 @@ class Signature:
                 continue
             try:
                 arguments[name] = check(given[name], parameter.annotation)
-            except ValidationError as error:
+            except pydantic.ValidationError as error:
                 errors += problems(error, under=pointer(name))
             except (NotRecordable, ValueError, RecursionError) as error:
                 errors.append(FieldProblem(field=pointer(name), found=shown(given[name]), wanted=f"data: {error}"))
@@ -272,10 +274,10 @@ def _checked_value(value: Any, annotation: Any) -> Any:
     check = adapter(annotation)
     try:
         return check.validate_python(value, strict=True, by_alias=True, by_name=True)
-    except ValidationError as error:
+    except pydantic.ValidationError as error:
         try:
             return _checked_json(to_json(value), annotation)
-        except (ValidationError, NotRecordable, ValueError):
+        except (pydantic.ValidationError, NotRecordable, ValueError):
             raise error from None
 
 

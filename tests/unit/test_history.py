@@ -86,7 +86,8 @@ def test_every_kind_of_entry_has_its_events() -> None:
 
 def test_every_event_comes_from_some_entry_and_is_exported() -> None:
     made = {event for reading in READINGS.values() for event in reading.events}
-    exported = {one for one in vars(events).values() if isinstance(one, type) and issubclass(one, Event)}
+    values = [getattr(events, name) for name in events.__all__]
+    exported = {one for one in values if isinstance(one, type) and issubclass(one, Event)}
     common = {Event, events.OperationEvent, WaitEvent, events.RunSteered}
     assert exported - common == made
     assert all(is_dataclass(one) for one in exported)

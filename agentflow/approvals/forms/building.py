@@ -14,7 +14,7 @@ from agentflow.approvals.forms.leaves import shown
 from agentflow.approvals.forms.spots import LIMIT, Spot, size_of
 from agentflow.approvals.forms.tree import Tree
 from agentflow.approvals.pointers import ABSENT, Absent, Json, Schema
-from agentflow.approvals.validation import Problem
+from agentflow.approvals.problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

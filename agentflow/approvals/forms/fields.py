@@ -12,7 +12,7 @@ from agentflow.approvals.forms import names
 from agentflow.approvals.pointers import ABSENT, Absent, Json, Schema, within
 
 if TYPE_CHECKING:
-    from agentflow.approvals.validation import Problem
+    from agentflow.approvals.problems import Problem
 
 Submission: TypeAlias = Mapping[str, Sequence[str]]
 """A posted form: each name with its values in the order they were sent."""

@@ -12,7 +12,8 @@ from agentflow.approvals.forms.rawjson import BadJson, read_json
 from agentflow.approvals.forms.read import Reader
 from agentflow.approvals.locked import locked_changes
 from agentflow.approvals.pointers import within
-from agentflow.approvals.validation import Problem, validate
+from agentflow.approvals.problems import Problem
+from agentflow.approvals.validation import validate
 from agentflow.payloads import canonical
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import Final
 from agentflow.approvals.forms.fields import FieldKind
 from agentflow.approvals.forms.leaves import Unreadable, closest, same_text, shown
 from agentflow.approvals.pointers import ABSENT, Absent, Json
+from agentflow.approvals.problems import Problem
 from agentflow.approvals.schema import DEPTH
 from agentflow.approvals.sentences import quote
-from agentflow.approvals.validation import Problem
 
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|-?[A-Za-z]+|[{}\[\],:]', re.DOTALL)
 _COLON: Final = re.compile(r"\s*:")

@@ -9,8 +9,8 @@ from agentflow.approvals.forms.fields import FieldKind
 from agentflow.approvals.forms.leaves import Unreadable, read_text, same_text, shown
 from agentflow.approvals.forms.rawjson import BadJson, read_json
 from agentflow.approvals.pointers import ABSENT, Absent, Json, tokens
+from agentflow.approvals.problems import Problem
 from agentflow.approvals.sentences import quote
-from agentflow.approvals.validation import Problem
 
 if TYPE_CHECKING:
     from agentflow.approvals.forms.controls import Controls
