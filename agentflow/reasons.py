@@ -23,6 +23,9 @@ def why(
     run: Run, waits: Sequence[Wait], workers: Sequence[Worker], *, now: datetime, place: QueuePlace | None = None
 ) -> str:
     """The sentence. `workers` are those with a recorded lease; `place` is that of a queued run in its queue."""
+    if run.pruned_at is not None:
+        ended = f"it ended as {run.status} {_ago(run.finished_at, now)}"
+        return f"{ended}; its journal, input and output were removed {_ago(run.pruned_at, now)}"
     sentence = _why(run, waits, workers, now, place)
     return sentence if run.ending is None or run.is_finished else f"{_ending(run)}; {sentence}"
 
@@ -76,15 +79,15 @@ def _queued(run: Run, workers: Sequence[Worker], now: datetime, place: QueuePlac
     if place is not None and place.is_paused:
         said = f": {place.pause_reason}" if place.pause_reason else ""
         return f"queue {place.queue!r} is paused by {place.paused_by}{said}; it goes on when somebody resumes the queue"
-    alive = [worker for worker in workers if worker.lease_until > now]
+    alive = [worker for worker in workers if worker.lease_until > now and worker.draining_at is None]
     if not alive:
         return (
             f"no worker is running; start one that has task {run.task!r} with `agentflow serve` or `agentflow worker`"
         )
-    known = [set(json.loads(worker.tasks)) for worker in alive]
-    able = sum(not tasks.isdisjoint((f"{run.task}@{run.version}", f"{run.task}@*")) for tasks in known)
+    knowing = [worker for worker in alive if not _names(run).isdisjoint(json.loads(worker.tasks))]
+    able = sum(run.queue in (json.loads(worker.queues) or (run.queue,)) for worker in knowing)
     if not able:
-        return _unknown(run, set().union(*known))
+        return _unserved(run) if knowing else _unmet(run, alive) or _unknown(run, alive)
     next_in_line = f"it is next in queue {run.queue!r} for a worker that has task {run.task!r} ({able} running)"
     return next_in_line if place is None else _held_back(place, now) or next_in_line
 
@@ -105,8 +108,36 @@ def _held_back(place: QueuePlace, now: datetime) -> str:
     return ""
 
 
-def _unknown(run: Run, known: set[str]) -> str:
+def _names(run: Run) -> set[str]:
+    """What a worker that takes the run says it serves."""
+    return {f"{run.task}@{run.version}", f"{run.task}@*"}
+
+
+def _unserved(run: Run) -> str:
+    return (
+        f"no worker that is alive takes runs of queue {run.queue!r}; start one with `agentflow worker` and "
+        f"`--queue {run.queue}`, or without --queue"
+    )
+
+
+def _unmet(run: Run, alive: Sequence[Worker]) -> str:
+    """Workers have the code and lack labels it needs; empty if none has the code."""
+    offers: list[dict[str, list[str]]] = [json.loads(worker.lacks) for worker in alive]
+    lacking = [set(lacks) for offer in offers for name, lacks in offer.items() if name in _names(run)]
+    if not lacking:
+        return ""
+    shared = sorted(set.intersection(*lacking))
+    _, wanted = (0, shared) if shared else min((len(one), sorted(one)) for one in lacking)
+    return (
+        f"{'no worker that is alive has' if shared else 'the nearest of the workers alive lacks'} label "
+        f"{' and '.join(map(repr, wanted))}, which task {run.task!r} needs; start one with `agentflow worker` and "
+        f"`{' '.join(f'--label {label}' for label in wanted)}`"
+    )
+
+
+def _unknown(run: Run, alive: Sequence[Worker]) -> str:
     """No worker has the code; which code there is: other versions of it first."""
+    known = {name for worker in alive for name in json.loads(worker.tasks)}
     names = sorted(name for name in known if not name.endswith("@*"))
     names.sort(key=lambda name: not name.startswith(f"{run.task}@"))
     listed = ", ".join(names[:MOST_LISTED]) + (", …" if len(names) > MOST_LISTED else "")

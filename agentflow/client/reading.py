@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from agentflow import events, reasons
 from agentflow.client.hiding import without_tokens_in, without_tokens_said
 from agentflow.client.holder import Holder
 from agentflow.durations import duration
-from agentflow.events import document, history
-from agentflow.reasons import why
 from agentflow.records import Callback
 from agentflow.requests import ApprovalFilter, RunFilter
 from agentflow.states import RunStatus
@@ -54,15 +53,15 @@ class Reading(Holder):
     async def history(self, run_id: str) -> Sequence[Event]:
         """The run's whole journal as typed events, in order and without gaps. Raises `RunNotFound`."""
         await self._store.run(run_id)
-        return tuple(history(await self.journal(run_id), await self._deadlines(run_id)))
+        return tuple(events.history(await self.journal(run_id), await self._deadlines(run_id)))
 
     async def history_document(self, run_id: str, *, after: int = 0, limit: int | None = None) -> dict[str, Any]:
         """The history, from the event after `seq` `after`, as one JSON document with the version of its events.
 
         Raises `RunNotFound`.
         """
-        events = (await self.history(run_id))[after:]
-        return document(run_id, events[:limit], more=limit is not None and len(events) > limit)
+        found = (await self.history(run_id))[after:]
+        return events.document(run_id, found[:limit], more=limit is not None and len(found) > limit)
 
     async def _deadlines(self, run_id: str) -> dict[str, datetime]:
         """Until when the run's approvals and callbacks could, or can, be answered."""
@@ -119,7 +118,9 @@ class Reading(Holder):
         """One sentence: why the run is where it is, who or what moves it on, and when. Raises `RunNotFound`."""
         run = await self._store.run(run_id)
         place = await self._store.queue_place(run_id) if run.status is RunStatus.QUEUED else None
-        return why(run, await self._store.waits(run_id), await self._store.workers(), now=self.now(), place=place)
+        return reasons.why(
+            run, await self._store.waits(run_id), await self._store.workers(), now=self.now(), place=place
+        )
 
     async def result(self, run_id: str, *, timeout: str | float | timedelta | None = None) -> Run:
         """The run, once it has ended. Raises `RunNotFound`, or `TimeoutError` if it has not ended in time."""

@@ -5,21 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from agentflow.approvals.decisions import accepted_text
 from agentflow.client.holder import Holder
 from agentflow.errors import ForkRefused
 from agentflow.ids import DECISION, new_id
+from agentflow.later import later
 from agentflow.payloads import encode
 from agentflow.requests import Decide, ForkRun, forked
 from agentflow.states import Verdict
 from agentflow.tasks.task import LONGEST_VERSION
 
-UNCHANGED: Any = object()
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from agentflow.approvals import decisions
     from agentflow.records import Decision, Run
+else:  # it brings the validator of JSON Schema, which only a decision with data of its own needs
+    decisions = later("agentflow.approvals.decisions")
+
+UNCHANGED: Any = object()
 
 
 class Steering(Holder):
@@ -44,7 +47,7 @@ class Steering(Holder):
         `Approvals.decide` of the store raises; nothing of this decision was recorded then.
         """
         approval = await self._store.approval(approval_id)
-        final = None if data is UNCHANGED else accepted_text(approval, Verdict(verdict), data)
+        final = None if data is UNCHANGED else decisions.accepted_text(approval, Verdict(verdict), data)
         return await self._store.decide(
             Decide(
                 id=decision_id or new_id(DECISION, self.now()),

@@ -4,12 +4,20 @@ A record is made by the store only, so holding one means the thing was stored. I
 (`input`, `output`, `data`, …) are JSON text exactly as stored, decoded where their type is known.
 """
 
-from agentflow.records.approvals import Approval, Decision
-from agentflow.records.pages import Page
-from agentflow.records.queues import QueueChange, QueuePlace, QueueState
-from agentflow.records.runs import Counts, Entry, LogLine, Run, Wait, Worker
-from agentflow.records.triggers import Delivery, Occurrence, Schedule
-from agentflow.records.waits import Callback, Event
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from agentflow.later import names
+
+if TYPE_CHECKING:
+    from agentflow.records.approvals import Approval, Decision
+    from agentflow.records.keeping import Pruned, Restored
+    from agentflow.records.pages import Page
+    from agentflow.records.queues import QueueChange, QueuePlace, QueueState
+    from agentflow.records.runs import Counts, Entry, LogLine, Run, Wait, Worker
+    from agentflow.records.triggers import Delivery, Occurrence, Schedule
+    from agentflow.records.waits import Callback, Event
 
 __all__ = [
     "Approval",
@@ -22,11 +30,27 @@ __all__ = [
     "LogLine",
     "Occurrence",
     "Page",
+    "Pruned",
     "QueueChange",
     "QueuePlace",
     "QueueState",
+    "Restored",
     "Run",
     "Schedule",
     "Wait",
     "Worker",
 ]
+
+if not TYPE_CHECKING:  # each record takes its while to be made, and few programs use them all
+    __getattr__, __dir__ = names(
+        __name__,
+        {
+            "agentflow.records.approvals": ("Approval", "Decision"),
+            "agentflow.records.keeping": ("Pruned", "Restored"),
+            "agentflow.records.pages": ("Page",),
+            "agentflow.records.queues": ("QueueChange", "QueuePlace", "QueueState"),
+            "agentflow.records.runs": ("Counts", "Entry", "LogLine", "Run", "Wait", "Worker"),
+            "agentflow.records.triggers": ("Delivery", "Occurrence", "Schedule"),
+            "agentflow.records.waits": ("Callback", "Event"),
+        },
+    )

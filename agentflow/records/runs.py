@@ -17,7 +17,8 @@ class Run:
 
     `queue_key` is whose share of the queue it takes and `cost` what its start takes of the queue's budget; not started
     by `expires_at` it expires. `ending` is how it is to end once its steps are undone, and `pause` who paused it and
-    why, each as JSON. `forked_from` is the run it is a fork of.
+    why, each as JSON. `forked_from` is the run it is a fork of. Since `pruned_at` there is no more of it than this
+    record and its approvals: its journal, input and output have been removed.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Run:
     ending: str | None
     pause: str | None
     forked_from: str | None
+    pruned_at: datetime | None = None
 
     @property
     def is_finished(self) -> bool:
@@ -107,7 +109,12 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """A process that executes runs; its lease covers every run it holds. `tasks` is a JSON list of "id@version"."""
+    """A process that executes runs; its lease covers every run it holds.
+
+    `tasks` is a JSON list of "id@version"; `labels` and `queues` are lists too, the latter empty where it takes runs of
+    any queue. `lacks` is a JSON object of tasks it knows and does not take, with the labels it would need for them.
+    From `draining_at` on it takes no more runs, and ends.
+    """
 
     id: str
     host: str
@@ -116,6 +123,10 @@ class Worker:
     started_at: datetime
     lease_until: datetime
     tasks: str
+    labels: str
+    lacks: str
+    queues: str
+    draining_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,13 +123,19 @@ class NewLogLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewWorker:
-    """A process that is going to execute runs of these tasks ("id@version")."""
+    """A process that is going to execute runs of these tasks ("id@version"), in these queues if any are named.
+
+    It has these labels, and lacks those in `lacks` for tasks that it knows and does not take.
+    """
 
     host: str
     pid: int
     started: str
     lease_for: timedelta
     tasks: Sequence[str]
+    labels: Sequence[str] = ()
+    lacks: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    queues: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

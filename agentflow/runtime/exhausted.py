@@ -13,7 +13,7 @@ from datetime import timedelta
 from itertools import chain, count, repeat
 from typing import TYPE_CHECKING, Any, Final
 
-from agentflow.approvals import approval_digest, schema_of, settable, validate
+from agentflow import approvals
 from agentflow.errors import Fatal, PayloadError
 from agentflow.failures import Failure
 from agentflow.ids import APPROVAL, new_id
@@ -75,7 +75,7 @@ def _as_decided(turn: Turn, error: Exception, outcome: Failed, answer: Entry) ->
     if said["choice"] == FAIL:
         return outcome
     result = turn.task.signature.result
-    value = from_json(settable(_result_schema(result) or {}, said.get("value")), result)
+    value = from_json(approvals.settable(_result_schema(result) or {}, said.get("value")), result)
     return Completed(record(value, result, of=turn.task.id)[0])
 
 
@@ -85,7 +85,7 @@ def _as_decided(turn: Turn, error: Exception, outcome: Failed, answer: Entry) ->
 def _opening(turn: Turn, error: Exception, outcome: Failed, refused: str) -> OpenWait:
     key = next(key for key in (f"exhausted#{n}" for n in count(1)) if key not in turn.index.by_key)
     proposed, schema = _question(turn.task.signature.result)
-    digest = approval_digest(task=turn.task.id, key=key, value=proposed, schema=schema)
+    digest = approvals.approval_digest(task=turn.task.id, key=key, value=proposed, schema=schema)
     tries = "1 attempt" if turn.run.attempt == 1 else f"{turn.run.attempt} attempts"
     new = NewApproval(
         id=new_id(APPROVAL, turn.clock.now()),
@@ -120,7 +120,7 @@ def _question(result: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     if value is None or value == NOTHING:
         return {"choice": RETRY}, schema | {"additionalProperties": NOTHING}
     schema |= {"required": ["choice", "value"], "additionalProperties": False}
-    if validate(value, None):  # null is no result, and stands for none given
+    if approvals.validate(value, None):  # null is no result, and stands for none given
         schema |= {"description": "to choose value, give a value that is not null", "not": _NOT_GIVEN}
     if "$defs" in value:
         schema["$defs"] = value.pop("$defs")
@@ -131,7 +131,7 @@ def _question(result: Any) -> tuple[dict[str, Any], dict[str, Any]]:
 def _result_schema(result: Any) -> dict[str, Any] | None:
     """The schema of the task's result; None for a type that has none, which nobody can be asked to give."""
     try:
-        return dict(schema_of(result))
+        return dict(approvals.schema_of(result))
     except Exception:  # noqa: BLE001  whatever keeps the type from having a schema, the other choices are there
         return None
 

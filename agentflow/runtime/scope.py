@@ -95,7 +95,7 @@ class Scope:
         """Let only the code of this scope ask, in its own asyncio task. Raises `Suspend` once the turn is over."""
         if self.turn.is_over or self.branch.is_stopped:
             raise Suspend  # a `finally` of code that is being left: what it asks for is done by the next turn, or never
-        if self.owner is not asyncio.current_task():
+        if self.owner is not asyncio.current_task(self.turn.loop):
             raise UnsupportedAwait(
                 f"{name} was called from an asyncio task that agentflow did not start, where the order of operations "
                 "is not the same on every replay; run branches with `gather(...)`, or call it in the task itself"

@@ -77,6 +77,7 @@ class Turn:
         self._begun: set[str] = set()
         self.logs = LogBuffer(self)
         self.threads = threads
+        self.loop = asyncio.get_running_loop()
         self.is_over = False
         self.is_stopping = False
         self.was_held_before_beat = False

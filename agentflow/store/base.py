@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from agentflow.store.promises.control import Control
 from agentflow.store.promises.decisions import Approvals
+from agentflow.store.promises.keeping import Keeping
 from agentflow.store.promises.liveness import Liveness
 from agentflow.store.promises.maintenance import Maintenance
 from agentflow.store.promises.queues import Queues
@@ -22,11 +23,18 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from datetime import datetime
 
+    from agentflow.clock import Clock
+
 __all__ = ["Claimed", "Store"]
 
 
-class Store(Runs, Control, Approvals, Waits, Liveness, Queues, Maintenance, Triggers, Reads, Protocol):
+class Store(Runs, Control, Approvals, Waits, Liveness, Queues, Maintenance, Keeping, Triggers, Reads, Protocol):
     """Everything durable. Made by `agentflow.store.open_store`."""
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that decides deadlines: of a file the host's, of a server the server's."""
+        ...
 
     def now(self) -> datetime:
         """The store's time, which alone decides deadlines."""

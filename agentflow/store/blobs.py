@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from agentflow.store.transaction import Row, Transaction
 
 INLINE = 128 * 1024
+SURELY_INLINE = INLINE // 4  # characters, each of four bytes at most
 MARK = "blob:"
 MOST_AT_ONCE = 500
 STOOD_IN = ("input", "output")
@@ -36,8 +37,11 @@ _NEW = ("digest", "content", "size", "created_at")
 KEEP = Statement(
     insert(blob).from_select(
         _NEW,
-        select(*(bindparam(name) for name in _NEW)).where(
-            ~exists(select(const(1)).where(blob.c.digest == bindparam("digest")))
+        select(*(bindparam(name, type_=blob.c[name].type) for name in _NEW)).where(
+            # One that is there is held, so that nobody removes it as unused before this transaction ends.
+            ~exists(
+                select(const(1)).where(blob.c.digest == bindparam("digest")).with_for_update(read=True, key_share=True)
+            )
         ),
     )
 )
@@ -54,12 +58,17 @@ def _find(count: int) -> Statement:
 
 def large(statement: Statement, params: Mapping[str, Any]) -> list[str]:
     """Which of the statement's payloads are to be kept as blobs; usually none, found out by their lengths."""
-    return [
-        name
-        for name in statement.stores
-        if (text := params[name]) is not None
-        and ((len(text) * 4 > INLINE and _size(text) > INLINE) or text.startswith(MARK))
-    ]
+    found = []
+    for name in statement.stores:
+        text = params[name]
+        if text is not None and (len(text) > SURELY_INLINE or text.startswith(MARK)) and is_large(text):
+            found.append(name)
+    return found
+
+
+def is_large(text: str) -> bool:
+    """Whether the text is kept as a blob."""
+    return (len(text) > SURELY_INLINE and _size(text) > INLINE) or text.startswith(MARK)
 
 
 def _size(text: str) -> int:

@@ -19,7 +19,7 @@ from agentflow.failures import Failure
 from agentflow.payloads import is_stand_in
 from agentflow.requests import Lease, NeedsAttention
 from agentflow.states import EntryKind, RunStatus, Transition
-from agentflow.store import journal, outcomes, rows, runs, tables
+from agentflow.store import journal, locks, outcomes, rows, runs, tables
 from agentflow.store.promises.runs import Claimed
 from agentflow.store.queueing import governing, lines, queues
 from agentflow.store.queueing.governing import Claiming
@@ -81,10 +81,14 @@ def claim(tx: Transaction, request: ClaimRuns) -> Sequence[Claimed]:
     served = [DEFAULT] if is_plain else [DEFAULT, *lines.named(tx)]
     if request.queues:
         served = [name for name in served if name in request.queues]
+    if (counted := governing.counted(known, served)) and not tx.is_alone:
+        locks.names(tx, *counted)
+        known = queues.stored(tx)  # whose turn it is, and what the limits are by now
     claiming = Claiming(tx, Asked.of(request, tx.now), request.worker_id, request.limit)
     claimed = [rows.run(row) for row in _take(claiming, served, known)]
     claimed.sort(key=lambda one: (one.available_at, one.id))
-    loaded = [_loaded(tx, one, Lease(one.id, one.epoch, request.worker_id)) for one in claimed]
+    known_of = _journals(tx, [one.id for one in claimed if one.epoch > 1])
+    loaded = [_loaded(tx, one, Lease(one.id, one.epoch, request.worker_id), known_of) for one in claimed]
     return [one for one in loaded if one is not None]
 
 
@@ -114,14 +118,23 @@ def _standing(claiming: Claiming, name: str, queue: Stored | None) -> Iterator[t
         yield name, one
 
 
-def _loaded(tx: Transaction, one: Run, lease: Lease) -> Claimed | None:
+def _journals(tx: Transaction, run_ids: Sequence[str]) -> Mapping[str, Sequence[Row]]:
+    """The journals of these runs; of none of them if one is damaged, since then each is read by itself."""
+    try:
+        return journal.of_runs(tx, run_ids)
+    except StoreUnusable:
+        return {}
+
+
+def _loaded(tx: Transaction, one: Run, lease: Lease, known_of: Mapping[str, Sequence[Row]]) -> Claimed | None:
     """What its turn begins with; None for a run with a damaged payload, which keeps no other run from being claimed."""
     tx.touched.add(one.id)
     try:
         if is_stand_in(one.input):
             one = runs.get(tx, one.id)
         # A first turn finds nothing to replay; only waking and retrying runs pay for the read.
-        known = [] if one.epoch == 1 else [rows.entry(row) for row in journal.entries(tx, one.id)]
+        found = [] if one.epoch == 1 else known_of.get(one.id) or journal.entries(tx, one.id)
+        known = [rows.entry(row) for row in found]
     except StoreUnusable as error:
         failure = Failure.of(error).to_json()
         outcomes.finish(tx, lease, NeedsAttention(EntryKind.QUARANTINED, failure, str(error)))

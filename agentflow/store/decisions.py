@@ -27,7 +27,7 @@ from agentflow.payloads import canonical, digest
 from agentflow.records import Decision
 from agentflow.requests import NewEntry
 from agentflow.states import WITHDRAWN, ApprovalStatus, EntryKind, Verdict, WaitKind
-from agentflow.store import rows, tables
+from agentflow.store import locks, rows, tables
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, by_index, columns, const
 from agentflow.store.waiting import waits
@@ -42,6 +42,7 @@ approval = table_of(tables.ApprovalRow)
 decision = table_of(tables.DecisionRow)
 
 BY_ID = Statement(select(approval).where(approval.c.id == bindparam("id")))
+RUN_OF = Statement(select(approval.c.run_id).where(approval.c.id == bindparam("id")))
 DECISION = Statement(select(decision).where(decision.c.id == bindparam("id")))
 RECORD = Statement(insert(decision).values({c.name: bindparam(c.name) for c in decision.columns}))
 RESOLVED = (
@@ -65,6 +66,7 @@ TIMEOUT = "timeout"
 
 def decide(tx: Transaction, request: Decide) -> Decision | AgentflowError:
     """Record the decision, or say why not."""
+    _lock_run(tx, request.approval_id)
     repeated = tx.row(DECISION, {"id": request.id})
     if repeated is not None:
         return _again(tx, request, repeated)
@@ -89,6 +91,12 @@ def decide(tx: Transaction, request: Decide) -> Decision | AgentflowError:
     tx.run(RECORD, _decision_values(tx, receipt, request))
     resolve(tx, found, receipt)
     return receipt
+
+
+def _lock_run(tx: Transaction, approval_id: str) -> None:
+    row = None if tx.is_alone else tx.row(RUN_OF, {"id": approval_id})
+    if row is not None:
+        locks.run_of(tx, row[0])
 
 
 def get(tx: Transaction, approval_id: str) -> Approval:
@@ -230,6 +238,13 @@ def time_out(tx: Transaction, found: Approval) -> None:
 def expire(tx: Transaction, limit: int) -> int:
     """Time out overdue approvals, oldest first."""
     overdue = [rows.approval(row) for row in tx.rows(OVERDUE, {"now": tx.now, "limit": limit})]
-    for found in overdue:
+    return sum(_time_out_still(tx, found) for found in overdue)
+
+
+def _time_out_still(tx: Transaction, found: Approval) -> bool:
+    """Time it out unless somebody was quicker."""
+    locks.run_of(tx, found.run_id)
+    is_pending = tx.is_alone or get(tx, found.id).is_pending
+    if is_pending:
         time_out(tx, found)
-    return len(overdue)
+    return is_pending

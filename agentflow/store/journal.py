@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, exists, func, insert, select
@@ -14,6 +15,8 @@ from agentflow.store.transaction import single_statement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from sqlalchemy import BindParameter
 
     from agentflow.requests import Lease, NewEntry, NewLogLine
     from agentflow.store.transaction import Row, Transaction
@@ -30,25 +33,39 @@ FIELDS = (
 def _values() -> list[Any]:
     """The new row's values; `seq` continues the run's own count, so a journal has no gaps."""
     last = select(func.coalesce(func.max(journal.c.seq), const(0))).where(journal.c.run_id == bindparam("run_id"))
-    return [last.scalar_subquery() + const(1) if name == "seq" else bindparam(name) for name in FIELDS]
+    typed = [bindparam(name, type_=journal.c[name].type) for name in FIELDS]
+    return [last.scalar_subquery() + const(1) if one.key == "seq" else one for one in typed]
 
 
 HELD = exists(
-    select(const(1)).where(
-        run.id == bindparam("run_id"), run.epoch == bindparam("epoch"), run.status == const("running")
-    )
+    select(const(1))
+    .where(run.id == bindparam("run_id"), run.epoch == bindparam("epoch"), run.status == const("running"))
+    .with_for_update(read=True)
 )
+"""That the turn holds its run, and goes on holding it until the transaction has ended."""
 APPEND = Statement(insert(journal).from_select(FIELDS, select(*_values()).where(HELD)))
 ENTER = Statement(insert(journal).from_select(FIELDS, select(*_values())))
+OF_RUN = journal.columns.keys().index("run_id")
 ENTRIES = Statement(select(journal).where(journal.c.run_id == bindparam("run_id")).order_by(journal.c.seq))
+MOST_TOGETHER = 32
+
+
+@cache
+def _of_runs(count: int) -> Statement:
+    ids: list[BindParameter[str]] = [bindparam(f"run{n}") for n in range(count)]
+    found = select(journal).where(journal.c.run_id.in_(ids)).order_by(journal.c.run_id, journal.c.seq)
+    return Statement(found)
+
+
 KEEP_LOG = Statement(insert(log).values({c.name: bindparam(c.name) for c in log.columns if c.name != "id"}))
 
 
-def _params(tx: Transaction, run_id: str, epoch: int, new: NewEntry) -> dict[str, Any]:
+def params(tx: Transaction, run_id: str, epoch: int, new: NewEntry) -> dict[str, Any]:
+    """The new row's values but for its `seq`."""
     return {
         "run_id": run_id,
         "epoch": epoch,
-        "kind": new.kind,
+        "kind": new.kind.value,  # the plain text: a driver looks long for how to write a subclass
         "key": new.key,
         "operation": new.operation,
         "attempt": new.attempt,
@@ -64,14 +81,14 @@ def _params(tx: Transaction, run_id: str, epoch: int, new: NewEntry) -> dict[str
 @single_statement
 def append(tx: Transaction, lease: Lease, new: NewEntry) -> None:
     """Keep an entry of this turn: one insert, fenced. Raises `LeaseLost`, having kept nothing."""
-    if tx.run(APPEND, _params(tx, lease.run_id, lease.epoch, new)) == 0:
+    if tx.run(APPEND, params(tx, lease.run_id, lease.epoch, new)) == 0:
         raise LeaseLost(run_id=lease.run_id, epoch=lease.epoch)
     tx.touched.add(lease.run_id)
 
 
 def enter(tx: Transaction, run_id: str, new: NewEntry, *, epoch: int = 0) -> None:
     """Keep an entry that no turn makes: the caller has locked the run."""
-    tx.run(ENTER, _params(tx, run_id, epoch, new))
+    tx.run(ENTER, params(tx, run_id, epoch, new))
     tx.touched.add(run_id)
     tx.moved.add(run_id)
 
@@ -79,6 +96,18 @@ def enter(tx: Transaction, run_id: str, new: NewEntry, *, epoch: int = 0) -> Non
 def entries(tx: Transaction, run_id: str) -> Sequence[Row]:
     """The whole journal of a run, oldest first."""
     return tx.rows(ENTRIES, {"run_id": run_id})
+
+
+def of_runs(tx: Transaction, run_ids: Sequence[str]) -> dict[str, list[Row]]:
+    """The whole journals of these runs, each oldest first."""
+    found: dict[str, list[Row]] = {run_id: [] for run_id in run_ids}
+    for at in range(0, len(run_ids), MOST_TOGETHER):
+        some = run_ids[at : at + MOST_TOGETHER]
+        count = 1 << (len(some) - 1).bit_length()  # few statements, whatever the number: the last id fills them up
+        params = {f"run{n}": some[min(n, len(some) - 1)] for n in range(count)}
+        for row in tx.rows(_of_runs(count), params):
+            found[row[OF_RUN]].append(row)
+    return found
 
 
 def keep_logs(tx: Transaction, lines: Sequence[NewLogLine]) -> None:

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, insert, null, or_, select, update
 
 from agentflow.clock import MICROSECOND, from_micros
 from agentflow.errors import LeaseLost
-from agentflow.store import tables
+from agentflow.store import locks, tables
 from agentflow.store.journal import HELD
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, const
@@ -33,8 +33,8 @@ BEAT_AGAIN = Statement(
 )
 FIRST_BEAT = Statement(
     insert(heartbeat).from_select(
-        ["run_id", "key", "details", "at"],
-        select(bindparam("run_id"), bindparam("key"), bindparam("details"), bindparam("at")).where(HELD),
+        heartbeat.columns.keys(),
+        select(*(bindparam(c.name, type_=c.type) for c in heartbeat.columns)).where(HELD),
     )
 )
 LAST_BEAT = Statement(
@@ -95,6 +95,7 @@ def is_clean(tx: Transaction, key: str) -> bool:
 
 def admit(tx: Transaction, rule: BreakerRule) -> datetime | None:
     """None if a call may be made, else until when not. Once an open breaker's time is over a single caller may try."""
+    locks.names(tx, f"breaker:{rule.key}")
     state = tx.row(STATE, {"key": rule.key})
     if state is None or state[2] is None:
         return None
@@ -109,6 +110,7 @@ def admit(tx: Transaction, rule: BreakerRule) -> datetime | None:
 
 def report(tx: Transaction, rule: BreakerRule, ok: bool) -> None:
     """Count a failure, and open the breaker if it is one too many; a success closes it."""
+    locks.names(tx, f"breaker:{rule.key}")
     if ok:
         tx.run(CLOSE, {"key": rule.key})
         return

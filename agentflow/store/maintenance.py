@@ -18,7 +18,7 @@ from agentflow.failures import Failure
 from agentflow.ids import WORKER, new_id
 from agentflow.requests import NewEntry
 from agentflow.states import ApprovalStatus, EntryKind, RunStatus, Transition
-from agentflow.store import decisions, journal, rows, tables
+from agentflow.store import decisions, journal, locks, rows, tables
 from agentflow.store.queueing import governing
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, by_index, const, consts
@@ -27,7 +27,7 @@ from agentflow.store.steering.ending import Ending, undo_first
 from agentflow.store.waiting import callbacks, events, expiring, waits
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from datetime import datetime, timedelta
 
     from agentflow.records import Run, Worker
@@ -42,6 +42,11 @@ REGISTER = Statement(insert(worker).values({c.name: bindparam(c.name) for c in w
 RENEW = Statement(
     update(worker).where(worker.c.id == bindparam("worker_id")).values(lease_until=bindparam("lease_until"))
 )
+DRAIN = Statement(
+    update(worker)
+    .where(worker.c.id == bindparam("worker_id"), worker.c.draining_at.is_(None))
+    .values(draining_at=bindparam("now"))
+)
 HELD = Statement(
     select(run.c.id, run.c.epoch)
     .where(run.c.worker_id == bindparam("worker_id"), run.c.status == const("running"))
@@ -54,7 +59,8 @@ ABANDONED = Statement(
     .where(run.c.status == const("running"), run.c.worker_id.not_in(select(worker.c.id)))
     .with_hint(*by_index(run, "ix_agentflow_run_held"))
     .limit(bindparam("limit"))
-    .offset(const(0)),
+    .offset(const(0))
+    .with_for_update(skip_locked=True),
     brief=True,
 )
 PROGRESSED = Statement(
@@ -128,7 +134,7 @@ NEXT_DEADLINE = Statement(
 )
 NEXT_APPROVAL = Statement(
     select(func.min(approval.c.deadline_at))
-    .where(approval.c.status == const(ApprovalStatus.PENDING.value))
+    .where(approval.c.status == const(ApprovalStatus.PENDING.value), approval.c.deadline_at.is_not(None))
     .with_hint(*by_index(approval, "ix_agentflow_approval_deadline"))
 )
 
@@ -143,6 +149,10 @@ def register_worker(tx: Transaction, new: NewWorker) -> Worker:
         "started_at": tx.now,
         "lease_until": tx.now + new.lease_for // MICROSECOND,
         "tasks": json.dumps(sorted(new.tasks)),
+        "labels": json.dumps(sorted(new.labels)),
+        "lacks": json.dumps(dict(new.lacks), sort_keys=True),
+        "queues": json.dumps(sorted(new.queues)),
+        "draining_at": None,
     }
     tx.run(REGISTER, values)
     return rows.worker(tuple(values[c.name] for c in worker.columns))
@@ -154,6 +164,11 @@ def renew(tx: Transaction, worker_id: str, lease_for: timedelta) -> dict[str, in
     if tx.run(RENEW, {"worker_id": worker_id, "lease_until": until}) == 0:
         return None
     return dict(tx.rows(HELD, {"worker_id": worker_id}))
+
+
+def drain_worker(tx: Transaction, worker_id: str) -> None:
+    """Note that the worker takes no more runs."""
+    tx.run(DRAIN, {"worker_id": worker_id, "now": tx.now})
 
 
 def retire_worker(tx: Transaction, worker_id: str) -> None:
@@ -207,15 +222,26 @@ def expire(tx: Transaction, limit: int) -> int:
     """Time out overdue approvals, waits and callbacks, fail overdue runs, expire those that never started."""
     timed_out = decisions.expire(tx, limit) + events.expire(tx, limit) + callbacks.expire(tx, limit)
     overdue = [rows.run(row) for row in tx.rows(OVERDUE, {"now": tx.now, "limit": limit})]
-    # A child is often due with its parent, whose end is what ends it: the older ones first.
-    overran = sum(_overrun(tx, one) for one in sorted(overdue, key=lambda one: (one.deadline_at, one.created_at)))
+    overran = sum(_overrun(tx, one) for one in _parents_first(overdue))
     return timed_out + overran + expiring.expire_unstarted(tx, limit)
+
+
+def _parents_first(overdue: Sequence[Run]) -> list[Run]:
+    """By deadline; a child is often due with its parent, whose end is what ends it."""
+    by_id = {one.id: one for one in overdue}
+
+    def depth(one: Run) -> int:
+        parent = by_id.get(one.parent_id or "")
+        return 0 if parent is None else depth(parent) + 1
+
+    return sorted(overdue, key=lambda one: (one.deadline_at, one.created_at, depth(one)))
 
 
 def _overrun(tx: Transaction, one: Run) -> bool:
     """Fail an overdue run, or have it undo its steps first; False if its parent's end has ended it a moment ago."""
     error = Failure.of(RunTimedOut(f"run {one.id} did not end before {one.deadline_at} (max_duration)")).to_json()
     ending = Ending(status=RunStatus.FAILED, said="its deadline passed", error=error)
+    locks.before_end(tx, one.id)
     if undo_first(tx, one.id, one.epoch, ending):
         control.close_children(tx, one.id)
         return True

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import StaticPool
 
 from agentflow.errors import StoreUnusable
+from agentflow.store.postgres import server
 from agentflow.store.sqlite.file import connect, driver, explain
 
 if TYPE_CHECKING:
@@ -50,6 +51,34 @@ def upgrade_sqlite(path: Path) -> None:
     finally:
         engine.dispose()
         raw.close()
+
+
+def upgrade_postgres(url: str) -> None:
+    """Upgrade the database to the newest revision, in one transaction, one at a time. Raises `StoreUnusable`."""
+    raw = server.connect(url)
+    raw.autocommit = False
+    engine = create_engine("postgresql+psycopg://", creator=lambda: raw, poolclass=StaticPool)
+    event.listen(engine, "begin", _begin_locked)
+    try:
+        with engine.begin() as connection:
+            command.upgrade(configuration(connection), "head")
+    except CommandError as error:
+        raise StoreUnusable(
+            f"database {server.shown(url)} was written by a newer agentflow ({error}); upgrade this program, "
+            "or name another database"
+        ) from error
+    except DBAPIError as error:
+        raise StoreUnusable(server.explain(url, error.orig or error)) from error
+    finally:
+        engine.dispose()
+        raw.close()
+
+
+def _begin_locked(connection: Any) -> None:
+    """Wait for whoever upgrades at the moment, however long; then there is nothing left to do."""
+    for name in server.LIMITS:  # a large table takes its time
+        connection.exec_driver_sql(f"SET LOCAL {name} = 0")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({server.MIGRATION_LOCK})")
 
 
 def _begin_immediate(connection: Any) -> None:

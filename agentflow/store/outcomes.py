@@ -11,7 +11,7 @@ from agentflow.clock import MICROSECOND
 from agentflow.errors import LeaseLost
 from agentflow.requests import Completed, Failed, HandedBack, NeedsAttention, NewEntry, TryAgain, Undone
 from agentflow.states import TERMINAL, EntryKind, RunStatus, Transition
-from agentflow.store import journal, tables
+from agentflow.store import journal, locks, tables
 from agentflow.store.rows import table_of
 from agentflow.store.runs import get, held
 from agentflow.store.statements import Statement, const
@@ -74,6 +74,7 @@ def finish(tx: Transaction, lease: Lease, outcome: Outcome) -> None:
 
 def _fail(tx: Transaction, lease: Lease, error: str, retry_key: str | None) -> None:
     """The run has failed for good; where it has steps to undo, it fails once they are undone."""
+    locks.parents_of(tx, lease.run_id)
     held(tx, lease)
     ending = Ending(status=RunStatus.FAILED, said="it failed", error=error)
     if not undo_first(tx, lease.run_id, lease.epoch, ending):
@@ -85,6 +86,7 @@ def _fail(tx: Transaction, lease: Lease, error: str, retry_key: str | None) -> N
 
 def _end_undone(tx: Transaction, lease: Lease, said: str) -> None:
     """The run's steps have been undone: let it end as it was to."""
+    locks.parents_of(tx, lease.run_id)
     held(tx, lease)
     ending = Ending.of(get(tx, lease.run_id))
     is_failed = ending.status is RunStatus.FAILED
@@ -97,16 +99,17 @@ def _move(tx: Transaction, lease: Lease, how: Transition, entry: NewEntry, **cha
     values: dict[str, Any] = {
         "run_id": lease.run_id,
         "epoch": lease.epoch,
-        "status": how.target,
+        "status": how.target.value,
         "output": None,
         "error": None,
         "more_attempts": 0,
         "available_at": None,
         "finished_at": tx.now if how.target in TERMINAL else None,
     }
+    if how.target in TERMINAL:
+        locks.parents_of(tx, lease.run_id)
     if tx.run(FINISH, values | changes) == 0:
         raise LeaseLost(run_id=lease.run_id, epoch=lease.epoch)
     journal.enter(tx, lease.run_id, entry, epoch=lease.epoch)
     if how.target in TERMINAL:
-        waits.withdraw(tx, lease.run_id)
-        waits.tell_parents(tx, lease.run_id, how.target, changes.get("output"), changes.get("error"))
+        waits.end(tx, lease.run_id, how.target, changes.get("output"), changes.get("error"))

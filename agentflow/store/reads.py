@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, or_, select, tuple_
+from sqlalchemy import bindparam, func, or_, select, text, tuple_
 
 from agentflow.clock import to_micros
 from agentflow.errors import InvalidSetting
@@ -19,7 +19,7 @@ from agentflow.store.statements import Statement, const, consts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import BindParameter
+    from sqlalchemy import BindParameter, ColumnElement
 
     from agentflow.records import Approval, Delivery, Entry, LogLine, Occurrence, Run, Schedule, Wait, Worker
     from agentflow.requests import ApprovalFilter, RunFilter
@@ -43,11 +43,24 @@ ENTRIES = Statement(
     .limit(LIMIT)
     .offset(const(0))
 )
-FEED = Statement(
-    select(journal).where(journal.c.id > bindparam("after")).order_by(journal.c.id).limit(LIMIT).offset(const(0)),
-    brief=True,
+# Where several write at once an entry's id begins with its transaction's number. A follower is shown what no
+# transaction still under way can precede, and what is some seconds old: another program's may last for ever.
+_SETTLED = or_(
+    journal.c.id < text("(pg_snapshot_xmin(pg_current_snapshot())::text::bigint + agentflow_ahead()) << 20"),
+    journal.c.at < bindparam("long_ago"),
 )
-HEAD = Statement(select(func.max(journal.c.id)))
+PATIENCE = 5_000_000
+_AFTER = select(journal).where(journal.c.id > bindparam("after"))
+FEED = Statement(
+    _AFTER.order_by(journal.c.id).limit(LIMIT).offset(const(0)),
+    brief=True,
+    postgres=_AFTER.where(_SETTLED).order_by(journal.c.id).limit(LIMIT).offset(const(0)),
+)
+NEWEST = Statement(select(func.max(journal.c.id)))
+HEAD = Statement(
+    select(func.max(journal.c.id)),
+    postgres=select(journal.c.id).where(_SETTLED).order_by(journal.c.id.desc()).limit(const(1)),
+)
 LOGS = Statement(select(log).where(log.c.run_id == bindparam("run_id")).order_by(log.c.id))
 WAITS = Statement(select(wait).where(wait.c.run_id == bindparam("run_id")).order_by(wait.c.opened_at))
 WORKERS = Statement(select(worker).order_by(worker.c.id))
@@ -80,21 +93,30 @@ CONDITIONS = {
 
 @cache
 def _runs(statuses: tuple[str, ...], conditions: frozenset[str], search: bool, cursor: bool) -> Statement:
-    query = select(run)
-    if statuses:
-        query = query.where(run.c.status.in_(consts(statuses)))
-    for name in sorted(conditions):
-        query = query.where(CONDITIONS[name])
-    if search:
-        found = or_(
-            run.c.id.like(bindparam("starts"), escape="\\"),
-            run.c.task.like(bindparam("contains"), escape="\\"),
-            run.c.idempotency_key.like(bindparam("contains"), escape="\\"),
-        )
-        query = query.where(found)
-    if cursor:
-        query = query.where(run.c.id < bindparam("cursor"))
-    return Statement(query.order_by(run.c.id.desc()).limit(LIMIT).offset(const(0)), brief=True)
+    def query(like: str) -> Any:
+        found = select(run)
+        if statuses:
+            found = found.where(run.c.status.in_(consts(statuses)))
+        for name in sorted(conditions):
+            found = found.where(CONDITIONS[name])
+        if search:
+            found = found.where(_matches(like, run.c.id, (run.c.task, run.c.idempotency_key)))
+        if cursor:
+            found = found.where(run.c.id < bindparam("cursor"))
+        return found.order_by(run.c.id.desc()).limit(LIMIT).offset(const(0))
+
+    return Statement(query("like"), postgres=query("ilike"), brief=True)
+
+
+def _matches(like: str, id_: ColumnElement[str], texts: Sequence[ColumnElement[str]]) -> ColumnElement[bool]:
+    """Whether an id begins with what is searched for, or one of the texts has it, in small letters or capitals.
+
+    SQLite's `LIKE` looks past that difference by itself.
+    """
+    return or_(
+        getattr(id_, like)(bindparam("starts"), escape="\\"),
+        *(getattr(one, like)(bindparam("contains"), escape="\\") for one in texts),
+    )
 
 
 def runs(tx: Transaction, which: RunFilter) -> Page[Run]:
@@ -117,24 +139,27 @@ def _patterns(search: str | None) -> dict[str, str]:
 
 @cache
 def _approvals(pending: bool | None, of_run: bool, search: bool, cursor: bool) -> Statement:
-    query = select(approval)
-    if pending is not None:
-        is_pending = approval.c.status == const(ApprovalStatus.PENDING.value)
-        query = query.where(is_pending if pending else approval.c.decided_at.is_not(None))
-    if of_run:
-        query = query.where(approval.c.run_id == bindparam("run_id"))
-    if search:
-        texts = (approval.c.title, approval.c.summary, approval.c.task, approval.c.data)
-        found = [text.like(bindparam("contains"), escape="\\") for text in texts]
-        query = query.where(or_(approval.c.id.like(bindparam("starts"), escape="\\"), *found))
     order = (approval.c.urgency, approval.c.id) if pending else (approval.c.decided_at, approval.c.id)
     if pending is None:
         order = (approval.c.created_at, approval.c.id)
-    if cursor:
-        place = tuple_(bindparam("cursor_at"), bindparam("cursor_id"))
-        query = query.where(tuple_(*order) > place if pending else tuple_(*order) < place)
-    ordered = query.order_by(*order) if pending else query.order_by(*(column.desc() for column in order))
-    return Statement(ordered.limit(LIMIT).offset(const(0)))
+
+    def query(like: str) -> Any:
+        found = select(approval)
+        if pending is not None:
+            is_pending = approval.c.status == const(ApprovalStatus.PENDING.value)
+            found = found.where(is_pending if pending else approval.c.decided_at.is_not(None))
+        if of_run:
+            found = found.where(approval.c.run_id == bindparam("run_id"))
+        if search:
+            texts = (approval.c.title, approval.c.summary, approval.c.task, approval.c.data)
+            found = found.where(_matches(like, approval.c.id, texts))
+        if cursor:
+            place = tuple_(bindparam("cursor_at"), bindparam("cursor_id"))
+            found = found.where(tuple_(*order) > place if pending else tuple_(*order) < place)
+        ordered = found.order_by(*order) if pending else found.order_by(*(column.desc() for column in order))
+        return ordered.limit(LIMIT).offset(const(0))
+
+    return Statement(query("like"), postgres=query("ilike"))
 
 
 def approvals(tx: Transaction, which: ApprovalFilter) -> Page[Approval]:
@@ -168,12 +193,21 @@ def entries(tx: Transaction, run_id: str, after: int, limit: int | None) -> Sequ
 
 def feed(tx: Transaction, after: int, limit: int) -> Sequence[Entry]:
     """Every run's entries after this id."""
-    return [rows.entry(row) for row in tx.rows(FEED, {"after": after, "limit": limit})]
+    params = {"after": after, "limit": limit, "long_ago": tx.now - PATIENCE}
+    return [rows.entry(row) for row in tx.rows(FEED, params)]
 
 
 def head(tx: Transaction) -> int:
-    """The newest entry's id, 0 if there is none."""
-    row = tx.row(HEAD, {})
+    """The newest entry's id, 0 if there is none: what is entered from now on has a higher one."""
+    return _id_of(tx.row(HEAD, {"long_ago": tx.now - PATIENCE}))
+
+
+def newest(tx: Transaction) -> int:
+    """The highest id of an entry, 0 if there is none; one that is committed later may have a lower."""
+    return _id_of(tx.row(NEWEST, {}))
+
+
+def _id_of(row: Sequence[Any] | None) -> int:
     return 0 if row is None or row[0] is None else int(row[0])
 
 

@@ -62,12 +62,21 @@ def _converter(record: type[R], row: type[tables.Base], converts: Mapping[str, A
     return convert
 
 
-run = _converter(
+_run = _converter(
     records.Run,
     tables.RunRow,
     {"status": RunStatus, "on_parent_close": ParentClose}
-    | dict.fromkeys(("available_at", "deadline_at", "created_at", "started_at", "finished_at", "expires_at"), _instant),
+    | dict.fromkeys(("available_at", "deadline_at", "created_at", "started_at", "finished_at"), _instant)
+    | dict.fromkeys(("expires_at", "pruned_at"), _instant),
 )
+_ROOT = columns(table_of(tables.RunRow)).index("root_id")
+
+
+def run(values: Row) -> records.Run:
+    """The run of a full row. One that is its own root does not say its id twice."""
+    return _run(values if values[_ROOT] else (*values[:_ROOT], values[0], *values[_ROOT + 1 :]))
+
+
 entry = _converter(records.Entry, tables.EntryRow, {"kind": EntryKind, "at": from_micros, "took": _span})
 log_line = _converter(records.LogLine, tables.LogRow, {"at": from_micros})
 wait = _converter(records.Wait, tables.WaitRow, {"kind": WaitKind, "opened_at": from_micros, "due_at": _instant})
@@ -82,7 +91,11 @@ approval = _converter(
     tables.ApprovalRow,
     {"status": ApprovalStatus} | dict.fromkeys(("created_at", "deadline_at", "decided_at"), _instant),
 )
-worker = _converter(records.Worker, tables.WorkerRow, dict.fromkeys(("started_at", "lease_until"), from_micros))
+worker = _converter(
+    records.Worker,
+    tables.WorkerRow,
+    dict.fromkeys(("started_at", "lease_until"), from_micros) | {"draining_at": _instant},
+)
 schedule = _converter(
     records.Schedule, tables.ScheduleRow, dict.fromkeys(("next_fire_at", "last_fire_at", "created_at"), _instant)
 )

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, case, null, select, update
 from agentflow.errors import LeaseLost, RunNotFound
 from agentflow.requests import NewEntry
 from agentflow.states import EntryKind, RunStatus, Transition, WaitKind
-from agentflow.store import journal, rows, tables
+from agentflow.store import journal, locks, rows, tables
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, const
 from agentflow.store.waiting import callbacks, events, waits
@@ -28,9 +28,9 @@ run = table_of(tables.RunRow)
 MOST_NAMED = 20
 BY_ID = Statement(select(run).where(run.c.id == bindparam("id")))
 HOLDER = Statement(
-    select(run.c.task, run.c.root_id).where(
-        run.c.id == bindparam("run_id"), run.c.epoch == bindparam("epoch"), run.c.status == const("running")
-    )
+    select(run.c.task, run.c.root_id)
+    .where(run.c.id == bindparam("run_id"), run.c.epoch == bindparam("epoch"), run.c.status == const("running"))
+    .with_for_update()
 )
 RELEASE = Statement(
     update(run)
@@ -40,7 +40,9 @@ RELEASE = Statement(
         status=case((run.c.pause.is_not(None), const(RunStatus.PAUSED.value)), else_=bindparam("status")),
         worker_id=null(),
         recoveries=const(0),
-        available_at=case((run.c.pause.is_not(None), null()), else_=bindparam("available_at")),
+        available_at=case(
+            (run.c.pause.is_not(None), null()), else_=bindparam("available_at", type_=run.c.available_at.type)
+        ),
     )
 )
 
@@ -50,7 +52,7 @@ def held(tx: Transaction, lease: Lease) -> tuple[str, str]:
     row = tx.row(HOLDER, {"run_id": lease.run_id, "epoch": lease.epoch})
     if row is None:
         raise LeaseLost(run_id=lease.run_id, epoch=lease.epoch)
-    return row[0], row[1]
+    return row[0], row[1] or lease.run_id
 
 
 def settle(tx: Transaction, lease: Lease, entry: NewEntry, scope: str) -> None:
@@ -70,6 +72,7 @@ def open_waits(tx: Transaction, lease: Lease, new: Sequence[OpenWait]) -> None:
 def _answer_if_known(tx: Transaction, run_id: str, new: OpenWait) -> None:
     """What had happened before the run waited for it answers at once."""
     if new.kind is WaitKind.CHILD:
+        locks.run_of(tx, str(new.subject))  # so that it has ended, or ends after this wait is there to be seen
         ended = tx.row(waits.ENDED_CHILD, {"id": new.subject})
         if ended is not None:
             waits.answer(tx, run_id, new.key, waits.child_ended(new.key, *ended))
@@ -113,7 +116,7 @@ def _named(blocked: Collection[str]) -> str:
 def _release(tx: Transaction, lease: Lease, how: Transition, *, available_at: int | None) -> None:
     moved = tx.run(
         RELEASE,
-        {"run_id": lease.run_id, "epoch": lease.epoch, "status": how.target, "available_at": available_at},
+        {"run_id": lease.run_id, "epoch": lease.epoch, "status": how.target.value, "available_at": available_at},
     )
     if moved == 0:
         raise LeaseLost(run_id=lease.run_id, epoch=lease.epoch)

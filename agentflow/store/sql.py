@@ -9,6 +9,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from agentflow import requests as q
+from agentflow.later import later
 from agentflow.store import (
     claiming,
     decisions,
@@ -23,17 +24,20 @@ from agentflow.store import (
 )
 from agentflow.store.queueing import queues, standing
 from agentflow.store.steering import alarms, control, forking
-from agentflow.store.waiting import callbacks, events
+from agentflow.store.waiting import callbacks, events, streams
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from agentflow import records as r
     from agentflow.errors import AgentflowError
     from agentflow.states import RunStatus
     from agentflow.store.base import Claimed
+    from agentflow.store.keeping import pruning, restoring
     from agentflow.store.transaction import Transaction
+else:
+    pruning, restoring = later("agentflow.store.keeping.pruning"), later("agentflow.store.keeping.restoring")
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -116,7 +120,7 @@ class SqlStore(ABC):
         return await self.glance(runs.is_answered, run_id, wait)
 
     async def receive_events(self, lease: q.Lease, request: q.ReceiveEvents, entry: q.NewEntry) -> Sequence[r.Event]:
-        return await self.write(events.receive_events, lease, request, entry)
+        return await self.write(streams.receive_events, lease, request, entry)
 
     async def create_callback(self, lease: q.Lease, new: q.NewCallback, entry: q.NewEntry) -> r.Callback:
         return await self.write(callbacks.create_callback, lease, new, entry)
@@ -143,10 +147,31 @@ class SqlStore(ABC):
             await self.write(liveness.report, rule, ok)
 
     async def register_worker(
-        self, *, host: str, pid: int, started: str, lease_for: timedelta, tasks: Sequence[str] = ()
+        self,
+        *,
+        host: str,
+        pid: int,
+        started: str,
+        lease_for: timedelta,
+        tasks: Sequence[str] = (),
+        labels: Sequence[str] = (),
+        lacks: Mapping[str, Sequence[str]] | None = None,
+        queues: Sequence[str] = (),
     ) -> r.Worker:
-        new = q.NewWorker(host=host, pid=pid, started=started, lease_for=lease_for, tasks=tasks)
+        new = q.NewWorker(
+            host=host,
+            pid=pid,
+            started=started,
+            lease_for=lease_for,
+            tasks=tasks,
+            labels=labels,
+            lacks=lacks or {},
+            queues=queues,
+        )
         return await self.write(maintenance.register_worker, new)
+
+    async def drain_worker(self, worker_id: str) -> None:
+        await self.write(maintenance.drain_worker, worker_id)
 
     async def retire_worker(self, worker_id: str) -> None:
         await self.write(maintenance.retire_worker, worker_id)
@@ -162,6 +187,21 @@ class SqlStore(ABC):
 
     async def next_due_at(self) -> datetime | None:
         return await self.glance(maintenance.next_due_at)
+
+    async def prune(self, request: q.Prune) -> r.Pruned:
+        return await self.write(pruning.prune, request)
+
+    async def prunable(self, request: q.Prune) -> r.Pruned:
+        return await self.read(pruning.prunable, request)
+
+    async def forget_workers(self) -> int:
+        return await self.write(restoring.forget_workers)
+
+    async def mark_restored(self, request: q.MarkRestored) -> r.Restored:
+        return await self.write(restoring.mark_restored, request)
+
+    async def skip_occurrences(self, next_fire_at: Mapping[str, datetime]) -> int:
+        return await self.write(restoring.skip_occurrences, next_fire_at)
 
     async def declare_schedules(
         self, declared: Sequence[q.DeclareSchedule], tasks: Collection[str]

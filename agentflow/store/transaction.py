@@ -19,6 +19,11 @@ def single_statement(verb: V) -> V:
     return verb
 
 
+def is_single_statement(verb: Callable[..., Any]) -> bool:
+    """Whether the verb is so marked."""
+    return getattr(verb, "is_single_statement", False)
+
+
 class Transaction(Protocol):
     """An open transaction. Verbs are written once against it, for every database."""
 
@@ -28,6 +33,11 @@ class Transaction(Protocol):
     """Runs about which something was written; watchers hear of them after the commit."""
     moved: set[str]
     """Those of them for which more happened than a further recorded operation: another status, an answer, an end."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no other transaction writes meanwhile, so that nothing need be locked (`locks.py`)."""
+        ...
 
     def rows(self, statement: Statement, params: Mapping[str, Any]) -> Sequence[Row]:
         """Every row the statement gives."""

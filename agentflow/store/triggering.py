@@ -18,7 +18,7 @@ from agentflow.store.queueing import collecting
 from agentflow.store.queueing.admitting import Admission, taken
 from agentflow.store.rows import table_of
 from agentflow.store.runs import get, held
-from agentflow.store.statements import Statement
+from agentflow.store.statements import Statement, columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,8 +34,9 @@ run = table_of(tables.RunRow)
 BY_KEY = Statement(
     select(run).where(run.c.task == bindparam("task"), run.c.idempotency_key == bindparam("idempotency_key"))
 )
-_EMPTY = ("output", "error", "worker_id", "started_at", "finished_at", "ending", "pause", "forked_from")
-INSERT = Statement(insert(run).values({c.name: bindparam(c.name) for c in run.columns}).returning(*run.columns))
+_EMPTY = ("output", "error", "worker_id", "started_at", "finished_at", "ending", "pause", "forked_from", "pruned_at")
+COLUMNS = columns(run)
+INSERT = Statement(insert(run).values({name: bindparam(name) for name in COLUMNS}))
 
 
 def trigger(tx: Transaction, request: TriggerRun) -> Run:
@@ -105,13 +106,21 @@ def _make(tx: Transaction, request: TriggerRun, admission: Admission, parent: tu
 
 
 def _insert(tx: Transaction, request: TriggerRun, run_id: str, *, parent: tuple[str, str] | None) -> Run:
+    new = values(tx, request, run_id, parent)
+    tx.run(INSERT, new)
+    journal.enter(tx, run_id, NewEntry(kind=EntryKind.TRIGGERED, detail=request.origin))
+    return rows.run(tuple(new[name] for name in COLUMNS))
+
+
+def values(tx: Transaction, request: TriggerRun, run_id: str, parent: tuple[str, str] | None = None) -> dict[str, Any]:
+    """The new run's row."""
     start_at = _start_at(tx, request)
     head_start = request.priority * 1_000_000 if start_at == tx.now else 0
-    values: dict[str, Any] = dict.fromkeys(_EMPTY) | {
+    new: dict[str, Any] = dict.fromkeys(_EMPTY) | {
         "id": run_id,
         "task": request.task,
         "version": request.version,
-        "status": RunStatus.QUEUED,
+        "status": RunStatus.QUEUED.value,
         "queue": request.queue,
         "priority": request.priority,
         "input": request.input,
@@ -121,7 +130,7 @@ def _insert(tx: Transaction, request: TriggerRun, run_id: str, *, parent: tuple[
         "origin": request.origin,
         "idempotency_key": request.idempotency_key,
         "parent_id": None if parent is None else parent[0],
-        "root_id": run_id if parent is None else parent[1],
+        "root_id": "" if parent is None else parent[1],
         "available_at": start_at - head_start,
         "deadline_at": _deadline(request, start_at),
         "created_at": tx.now,
@@ -129,12 +138,9 @@ def _insert(tx: Transaction, request: TriggerRun, run_id: str, *, parent: tuple[
         "cost": request.cost,
         "expires_at": None if request.ttl is None else start_at + request.ttl // MICROSECOND,
         "singleton_key": None if request.singleton is None else request.singleton.key,
-        "on_parent_close": request.on_parent_close,
+        "on_parent_close": request.on_parent_close.value,
     }
-    made = tx.row(INSERT, values | collecting.begun(tx, request))
-    assert made is not None
-    journal.enter(tx, run_id, NewEntry(kind=EntryKind.TRIGGERED, detail=request.origin))
-    return rows.run(made)
+    return new | collecting.begun(tx, request)
 
 
 def _start_at(tx: Transaction, request: TriggerRun) -> int:

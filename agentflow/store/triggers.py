@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 
 from agentflow.clock import to_micros
 from agentflow.errors import IdempotencyMismatch, SingletonTaken
-from agentflow.store import rows, tables, triggering
+from agentflow.store import locks, rows, tables, triggering
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, columns
 
@@ -62,6 +62,7 @@ def declare_schedules(
 
     Schedules of other tasks are another program's, and stay.
     """
+    locks.names(tx, "schedules")
     known_ids = {one.id for one in declared}
     everything = [rows.schedule(row) for row in tx.rows(SCHEDULES, {})]
     stored = {one.id: one for one in everything if one.task in tasks or one.id in known_ids}

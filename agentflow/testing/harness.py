@@ -17,7 +17,7 @@ from agentflow.states import Verdict
 from agentflow.tasks.handle import outcome
 from agentflow.testing.answers import name_of, token_of
 from agentflow.testing.clock import FakeClock
-from agentflow.testing.worker import TestWorker
+from agentflow.testing.worker import TestWorker, with_every_label
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,14 +41,15 @@ class Harness:
     Time stands still until `advance`; only pauses too short to park a run pass by themselves. With
     `replay_always=True` a run is given back after each operation and goes on from its journal, so that a test which
     passes both ways shows that the task does not notice being replayed. A `reviewer` decides approvals as they appear,
-    `answers` sends events and answers callbacks, and both are held to what they say at the end. The database is `path`,
-    which is kept, or a file that is removed at the end.
+    `answers` sends events and answers callbacks, and both are held to what they say at the end. The database is the one
+    of this URL, or the file `path`, both of which are kept; or a file that is removed at the end.
     """
 
     def __init__(
         self,
         *definitions: Any,
         path: Path | str | None = None,
+        database: str | None = None,
         clock: FakeClock | None = None,
         replay_always: bool = False,
         settings: WorkerSettings = UNHURRIED,
@@ -59,8 +60,9 @@ class Harness:
         self.reviewer = reviewer
         self.answers = answers
         self._definitions = definitions
-        self._folder = None if path is not None else tempfile.mkdtemp(prefix="agentflow-")
-        self._path = Path(path if path is not None else f"{self._folder}/runs.db").resolve()
+        is_given = path is not None or database is not None
+        self._folder = None if is_given else tempfile.mkdtemp(prefix="agentflow-")
+        self._database = database or f"sqlite:///{Path(path or f'{self._folder}/runs.db').resolve()}"
         self._replay_always = replay_always
         self._settings = settings
         self._app: AgentFlow | None = None
@@ -80,12 +82,13 @@ class Harness:
                 script.check()
 
     async def _start(self, dead: str = "") -> None:
-        app = AgentFlow(*self._definitions, database=f"sqlite:///{self._path}", clock=self.clock, worker=False)
+        app = AgentFlow(*self._definitions, database=self._database, clock=self.clock, worker=False)
         self._app = await self._open.enter_async_context(app)
         if dead:
             await app.store.bury([dead])
         store = self.store_of_worker()
-        self._worker = TestWorker(store, app.catalog, self._settings, self.clock, replay_always=self._replay_always)
+        settings = with_every_label(self._settings, app.catalog)
+        self._worker = TestWorker(store, app.catalog, settings, self.clock, replay_always=self._replay_always)
         await self._worker.start()
         self._open.push_async_callback(self._worker.stop)
         self._open.callback(self.clock.attach(self.until_idle, self.client.head, self.store.next_due_at))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,12 @@ class Naps:
             self._clock.advance(span)
         else:
             await self._clock.sleep(span)
+
+
+def with_every_label(settings: WorkerSettings, catalog: Catalog) -> WorkerSettings:
+    """The settings, where they name no label with all that the tasks need: what a test runs, it means to run."""
+    needed = {label for lacks in catalog.lacks().values() for label in lacks}
+    return settings if settings.labels or not needed else replace(settings, labels=tuple(needed))
 
 
 class TestWorker(Worker):

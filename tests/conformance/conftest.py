@@ -11,7 +11,7 @@ from agentflow.store import Store
 from agentflow.testing import FakeClock
 from tests.support.stores import Database, database_of
 
-STORES = ("sqlite",)
+STORES = ("sqlite", "postgres")
 
 
 @pytest.fixture(params=STORES)

@@ -303,9 +303,9 @@ async def test_a_cancel_and_a_completion_race_and_one_of_them_wins(database: Dat
     for lease in leases[::2]:
         await store.append(lease, an_entry("book#1", detail="undo:unbook"))
 
-    async def late(verb: Any, turns: int) -> Any:
-        for _ in range(turns):
-            await asyncio.sleep(0)
+    async def late(verb: Any, looks: int) -> Any:
+        for _ in range(looks):
+            await other.head()
         return await verb
 
     told = await asyncio.gather(
@@ -335,7 +335,11 @@ async def test_a_pause_and_a_claim_race_and_no_run_escapes_its_pause(database: D
     async def claim_all() -> list[Lease]:
         return [lease for _ in range(20) for lease in await claimed(store, worker=worker, limit=3)]
 
-    leases, *_ = await asyncio.gather(claim_all(), *(other.pause(one.id, by="mia", reason="") for one in made))
+    async def pause_all() -> None:
+        for one in reversed(made):  # the last to be claimed first, so that the two meet
+            await other.pause(one.id, by="mia", reason="")
+
+    leases, _ = await asyncio.gather(claim_all(), pause_all())
 
     taken = {lease.run_id for lease in leases}
     assert 0 < len(taken) < len(made), "this was no race"

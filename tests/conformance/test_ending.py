@@ -7,10 +7,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import bindparam, update
 
 from agentflow.errors import IllegalTransition, LeaseLost
 from agentflow.requests import Completed, Failed, NeedsAttention, TriggerRun, Undone
 from agentflow.states import ApprovalStatus, EntryKind, ParentClose, RunStatus
+from agentflow.store import tables
+from agentflow.store.rows import table_of
+from agentflow.store.statements import Statement, const
 from tests.support.stores import (
     a_child,
     a_gate,
@@ -28,6 +32,14 @@ if TYPE_CHECKING:
     from agentflow.requests import Lease
     from agentflow.store import Store
     from agentflow.testing import FakeClock
+
+
+approval = table_of(tables.ApprovalRow)
+WITHDRAW = Statement(
+    update(approval)
+    .where(approval.c.run_id == bindparam("of_run"))
+    .values(status=const(ApprovalStatus.CANCELLED.value))
+)
 
 
 async def a_turn_with_undo(store: Store, **given: Any) -> Lease:
@@ -184,4 +196,4 @@ async def test_a_run_that_waits_for_what_will_never_come_is_stuck(store: Store) 
 
 def _forget_children(tx: Any, run_id: str) -> None:
     """Somebody wrote past the store: an approval is withdrawn, and its run not told."""
-    tx._execute("UPDATE agentflow_approval SET status = 'cancelled' WHERE run_id = :run_id", {"run_id": run_id})
+    tx.run(WITHDRAW, {"of_run": run_id})

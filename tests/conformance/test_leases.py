@@ -47,6 +47,43 @@ async def test_a_registered_worker_has_a_lease(store: Store) -> None:
     assert worker.lease_until == store.now() + LEASE
 
 
+async def test_a_worker_is_recorded_with_what_it_takes_and_lacks(store: Store) -> None:
+    worker = await store.register_worker(
+        host="here",
+        pid=41,
+        started="1700",
+        lease_for=LEASE,
+        tasks=["b@1", "a@*"],
+        labels=["region=eu", "gpu"],
+        lacks={"c@*": ["big"]},
+        queues=["slow"],
+    )
+
+    assert list(await store.workers()) == [worker]
+    assert (worker.tasks, worker.labels) == ('["a@*", "b@1"]', '["gpu", "region=eu"]')
+    assert (worker.lacks, worker.queues) == ('{"c@*": ["big"]}', '["slow"]')
+    assert worker.draining_at is None
+
+
+async def test_a_worker_that_drains_says_since_when_and_keeps_its_lease_and_its_runs(
+    store: Store, clock: FakeClock
+) -> None:
+    worker = await a_worker(store)
+    lease = await a_turn(store, worker=worker)
+    began_at = store.now()
+    await store.drain_worker(worker)
+    clock.advance("5s")
+    await store.drain_worker(worker)
+    await store.drain_worker("wrk_unknown")
+
+    [shown] = await store.workers()
+    assert (shown.draining_at, shown.lease_until) == (began_at, began_at + LEASE)
+    assert await renewed(store, worker) == {lease.run_id: 1}
+    await store.append(lease, an_entry())
+    await store.retire_worker(worker)
+    assert await store.workers() == []
+
+
 async def test_renewing_tells_which_runs_are_held(store: Store, clock: FakeClock) -> None:
     worker, other = await a_worker(store), await a_worker(store)
     held = [await a_turn(store, worker=worker) for _ in range(2)]

@@ -234,21 +234,16 @@ async def test_counts_say_how_many_of_each_there_are(store: Store) -> None:
     assert counts.pending_approvals == 3
 
 
-async def test_ten_thousand_pending_approvals_page_quickly(store: Store) -> None:
-    """A page deep in a long inbox costs no more than the first: see the query plans in tests/store."""
-    loop = asyncio.get_running_loop()
-    for _ in range(10):
+async def test_a_long_inbox_pages_to_its_end_without_gap_or_repetition(store: Store) -> None:
+    """That a page deep in it costs no more than the first is said by the query plans in tests/store."""
+    for _ in range(3):
         await gated_runs(store, 1_000)
-    assert (await store.counts()).pending_approvals == 10_000
+    assert (await store.counts()).pending_approvals == 3_000
 
-    took, cursor, seen = [], None, set[str]()
+    cursor, seen = None, []
     for _ in range(100):
-        began = loop.time()
-        page = await store.approvals(ApprovalFilter(limit=100, cursor=cursor))
-        took.append(loop.time() - began)
-        seen.update(one.id for one in page.items)
+        page = await store.approvals(ApprovalFilter(limit=30, cursor=cursor))
+        seen += [one.id for one in page.items]
         cursor = page.next_cursor
 
-    assert (len(seen), cursor) == (10_000, None)
-    assert sum(took[-20:]) < 5 * sum(took[:20]) + 0.1
-    assert sum(took) < 5
+    assert (len(seen), len(set(seen)), cursor) == (3_000, 3_000, None)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from agentflow.store import open_store
-from tests.crash.scenes import Scene, made
+from tests.crash.scenes import Scene, made, made_on_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,20 +34,32 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def new_scene(migrated: Path, tmp_path: Path) -> Callable[[str], Scene]:
-    """Makes scenes that know nothing of each other."""
-    return lambda name: made(migrated, tmp_path / name)
+def kind(request: pytest.FixtureRequest) -> str:
+    """Which database scenes have: SQLite's, unless a module is `ON_BOTH`."""
+    return getattr(request, "param", "sqlite")
 
 
 @pytest.fixture
-def in_memory(migrated: Path) -> Iterator[Callable[[str], Scene]]:
+def new_scene(kind: str, migrated: Path, tmp_path: Path) -> Callable[[str], Scene]:
+    """Makes scenes that know nothing of each other."""
+    return _made_of(kind, migrated, tmp_path)
+
+
+@pytest.fixture
+def in_memory(kind: str, migrated: Path) -> Iterator[Callable[[str], Scene]]:
     """Makes scenes where a flush costs nothing, where there is such a place: for many commits that only processes end.
 
     What a process has written outlives it there as on a disk.
     """
     place = Path("/dev/shm")
     with tempfile.TemporaryDirectory(dir=place if os.access(place, os.W_OK) else None) as folder:
-        yield lambda name: made(migrated, Path(folder) / name)
+        yield _made_of(kind, migrated, Path(folder))
+
+
+def _made_of(kind: str, migrated: Path, folder: Path) -> Callable[[str], Scene]:
+    if kind == "postgres":
+        return lambda name: made_on_server(folder / name)
+    return lambda name: made(migrated, folder / name)
 
 
 @pytest.fixture

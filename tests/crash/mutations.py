@@ -58,9 +58,9 @@ BUGS = [
     Bug("a claim does not raise the epoch", "store/claiming.py", "run.c.epoch + const(1)", "run.c.epoch", "zombies"),
     Bug(
         "results are given out before the commit",
-        "store/sqlite/writer.py",
-        '        connection.execute("RELEASE verb")',
-        '        connection.execute("RELEASE verb")\n        call.answer()',
+        "store/sqlite/running.py",
+        "    has_failed = any(",
+        "    _ = [call.answer() for call in batch]\n    has_failed = any(",
         "flushes",
     ),
     Bug("transactions are deferred", "store/sqlite/writer.py", '"BEGIN IMMEDIATE"', '"BEGIN"', "races"),
@@ -68,8 +68,8 @@ BUGS = [
     Bug(
         "a failed commit counts as one",
         "store/sqlite/writer.py",
-        "            self._fail(batch, StoreUnavailable(said, may_be_stored=True))\n",
-        "            _ = said\n",
+        "        self._fail(batch, StoreUnavailable(said, may_be_stored=True))\n",
+        "        _ = said\n",
         "flushes",
     ),
     Bug(
@@ -131,9 +131,9 @@ BUGS = [
     ),
     Bug(
         "a child that ends tells nobody",
-        "store/outcomes.py",
-        "waits.tell_parents(tx, lease.run_id,",
-        "(lambda *_: None)(tx, lease.run_id,",
+        "store/waiting/waits.py",
+        "    tell_parents(tx, run_id, status, output, error)\n",
+        "",
         "every_verb",
     ),
     Bug(

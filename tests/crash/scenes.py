@@ -8,12 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support.checker import Database, check
+import pytest
+
+from tests.support.checker import Database, ServerDatabase, Tables, check
+from tests.support.clusters import fresh_database
 from tests.support.processes import Child
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable
+
+ON_BOTH = pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
+"""Marks a module whose scenes are to be played on either database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class Scene:
         return self.folder / "ledger"
 
     @property
-    def database(self) -> Database:
+    def database(self) -> Tables:
         return Database(self.file)
 
     def start(self, target: Callable[..., None], *args: Any, kill: str = "") -> Child:
@@ -50,7 +56,22 @@ class Scene:
 
     def check(self, **options: Any) -> Counter[str]:
         """Assert that all is as promised; see `check`."""
-        return check(self.file, self.ledger, **options)
+        return check(self.database, self.ledger, **options)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerScene(Scene):
+    """The same with a database on a PostgreSQL server."""
+
+    address: str
+
+    @property
+    def url(self) -> str:
+        return self.address
+
+    @property
+    def database(self) -> Tables:
+        return ServerDatabase(self.address)
 
 
 def made(migrated: Path, folder: Path) -> Scene:
@@ -58,3 +79,9 @@ def made(migrated: Path, folder: Path) -> Scene:
     folder.mkdir()
     shutil.copyfile(migrated, folder / "runs.db")
     return Scene(folder)
+
+
+def made_on_server(folder: Path, address: str = "") -> ServerScene:
+    """A scene with a fresh database on the server that tests share, or with the database of this address."""
+    folder.mkdir()
+    return ServerScene(folder, address or fresh_database())

@@ -9,10 +9,13 @@ import pytest
 
 from tests.crash.acts import perform
 from tests.crash.programs import see_through
+from tests.crash.scenes import ON_BOTH
 from tests.support import ledger
 
 if TYPE_CHECKING:
     from tests.crash.scenes import Scene
+
+pytestmark = ON_BOTH
 
 START, RESULT = 1, 2
 """The two appends of such a step."""

@@ -17,6 +17,7 @@ from agentflow.testing import FakeClock
 from agentflow.worker import Worker, hosts
 from tests.crash.acts import perform
 from tests.crash.programs import TASKS, see_through, settings, short, work
+from tests.crash.scenes import ON_BOTH
 from tests.support import ledger
 from tests.support.processes import say, until
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
     from agentflow.records import Run
     from tests.crash.scenes import Scene
+
+pytestmark = ON_BOTH
 
 ELSEWHERE = "another-host:00000000:pid"
 

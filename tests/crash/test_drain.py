@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from tests.crash import programs
 from tests.crash.acts import perform
 from tests.crash.programs import see_through, work
+from tests.crash.scenes import ON_BOTH
 from tests.support import ledger
 from tests.support.processes import ROOT, say, until
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.crash.scenes import Scene
+
+pytestmark = ON_BOTH
 
 IN_HAND = "wait_for_word#1"
 

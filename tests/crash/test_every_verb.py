@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.crash.acts import perform
+from tests.crash.scenes import ON_BOTH
 
 if TYPE_CHECKING:
     from tests.crash.scenes import Scene
+
+pytestmark = ON_BOTH
 
 Act = tuple[Any, ...]
 
@@ -71,6 +74,12 @@ CASES = {
         results={},
     ),
     "register_worker": Case(act=("open_and_close",), together=(count("worker"),), results={}),
+    "drain_worker": Case(
+        act=("open_and_close",),
+        together=("SELECT count(*) > 0 FROM agentflow_worker WHERE draining_at IS NOT NULL",),
+        results={},
+        anew=False,
+    ),
     "retire_worker": Case(act=("open_and_close",), together=(none("worker"),), results={}, anew=False),
     "claim": Case(
         before=(("trigger_one", "short", 3),),

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.crash.outside import perform
+from tests.crash.scenes import ON_BOTH
 
 if TYPE_CHECKING:
     from tests.crash.scenes import Scene
+
+pytestmark = ON_BOTH
 
 ANSWERED = "SELECT count(*) FROM agentflow_journal WHERE kind = 'wait_resolved' AND operation = '{}'"
 OPERATION = "SELECT count(*) FROM agentflow_journal WHERE kind = 'succeeded' AND operation = '{}'"

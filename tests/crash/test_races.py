@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.crash import racers
+from tests.crash.scenes import ON_BOTH
 from tests.support.checker import check
 from tests.support.processes import CONTEXT
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.crash.scenes import Scene
+
+pytestmark = ON_BOTH
 
 TIMES = 1000
 
@@ -41,4 +44,4 @@ def test_one_resolution_wins_and_the_losers_are_told_which(
         assert {way: heard[way][place] for way in told} == told[winner], f"{approval} is {statuses[approval]}"
     assert winners.total() == TIMES
     assert min(winners[way] for way in told) > 0, f"this was no race: {winners}"
-    assert check(scene.file, scene.ledger, recovered=False)["approvals"] == TIMES
+    assert check(scene.database, scene.ledger, recovered=False)["approvals"] == TIMES

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from tests.crash.acts import perform
 from tests.crash.programs import work
+from tests.crash.scenes import ON_BOTH
 from tests.support import ledger
 from tests.support.processes import offer, say, until
 
 if TYPE_CHECKING:
     from tests.crash.scenes import Scene
     from tests.support.processes import Child
+
+pytestmark = ON_BOTH
 
 LATE = "of the zombie"
 SHORT_LEASE = {"lease_for": 0.6, "heartbeat_every": 0.15}

@@ -1,16 +1,17 @@
-"""Every test of what tasks may do runs twice: as usual, and replayed from the journal at every operation."""
+"""Every test of what tasks may do runs as usual, and replayed at every operation on either database."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from agentflow.store import open_store
 from agentflow.testing import Harness
+from tests.support.postgres import postgres_database
 from tests.support.tasks import Ledger
 
 OpenHarness = Callable[..., Harness]
@@ -31,27 +32,29 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(params=["live", "replayed"])
-def harness(request: pytest.FixtureRequest, tmp_path: Path, empty_database: Path) -> OpenHarness:
-    """`async with harness(my_task) as h:` opens a harness on a fresh database, in one of the two ways."""
-    return _opening(tmp_path, empty_database, replay_always=request.param == "replayed")
+@pytest.fixture
+def on_sqlite(tmp_path: Path, empty_database: Path) -> str:
+    """The URL of a fresh database in a file."""
+    path = tmp_path / "runs.db"
+    shutil.copyfile(empty_database, path)
+    path.chmod(0o600)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["live", "replayed", "replayed on PostgreSQL"])
+async def harness(request: pytest.FixtureRequest, on_sqlite: str) -> AsyncIterator[OpenHarness]:
+    """`async with harness(my_task) as h:` opens a harness on a fresh database, in one of these ways."""
+    if request.param != "replayed on PostgreSQL":
+        yield partial(Harness, database=on_sqlite, replay_always=request.param == "replayed")
+        return
+    async with postgres_database() as url:
+        yield partial(Harness, database=url, replay_always=True)
 
 
 @pytest.fixture
-def live(tmp_path: Path, empty_database: Path) -> OpenHarness:
+def live(on_sqlite: str) -> OpenHarness:
     """The same, in the usual way only: for what replaying at every operation would change by itself."""
-    return _opening(tmp_path, empty_database, replay_always=False)
-
-
-def _opening(tmp_path: Path, empty: Path, *, replay_always: bool) -> OpenHarness:
-    def opened(*definitions: Any, **options: Any) -> Harness:
-        path = tmp_path / "runs.db"
-        if not path.exists():
-            shutil.copyfile(empty, path)
-            path.chmod(0o600)
-        return Harness(*definitions, path=path, replay_always=replay_always, **options)
-
-    return opened
+    return partial(Harness, database=on_sqlite)
 
 
 @pytest.fixture

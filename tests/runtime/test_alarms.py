@@ -6,6 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from agentflow import sleep, task, wait_for_approval
+from agentflow.store.waiting import waits
+from tests.support.stores import until
 
 if TYPE_CHECKING:
     import pytest
@@ -21,7 +23,7 @@ async def asking() -> str:
 
 def _lose_waits(tx: Any, run_id: str) -> None:
     """Somebody wrote past the store."""
-    tx._execute("DELETE FROM agentflow_wait WHERE run_id = :run_id", {"run_id": run_id})
+    tx.rows(waits.CLOSE_ALL, {"run_id": run_id})
 
 
 async def test_a_worker_says_of_a_stuck_run_once_that_it_is(
@@ -54,4 +56,5 @@ async def test_looking_for_stuck_runs_is_part_of_upkeep(live: OpenHarness, caplo
         await h.only_approval(run)
         await h.store.write(_lose_waits, run.id)  # type: ignore[attr-defined]
         await h.restart()
+        await until(lambda: any(one.levelno >= logging.ERROR for one in caplog.records))
         assert [run.id in one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == [True]

@@ -118,3 +118,24 @@ async def test_a_migration_that_fails_leaves_nothing(path: Path, monkeypatch: py
     await store.trigger(a_trigger())
     await store.close()
     assert "alembic" in sys.modules
+
+
+async def test_what_waited_in_an_older_database_waits_in_this_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    upgrade = migrate.command.upgrade
+    monkeypatch.setattr(migrate.command, "upgrade", lambda config, _: upgrade(config, "0002"))
+    migrate.upgrade_sqlite(path)
+    monkeypatch.undo()
+    connection = connect(path)
+    connection.execute(
+        "INSERT INTO agentflow_run (id, task, version, status, queue, priority, input, epoch, attempt, recoveries, "
+        "origin, root_id, created_at) VALUES ('run_old', 't', '1', 'waiting', 'default', 0, '{}', 1, 1, 0, 'api', "
+        "'run_old', 1)"
+    )
+    connection.execute("INSERT INTO agentflow_wait VALUES ('run_old', 'answer#1', 'event', 'paid', 1, NULL)")
+    connection.close()
+
+    store = await open_store(f"sqlite:///{path}")
+
+    assert [(one.key, one.kind, one.subject) for one in await store.waits("run_old")] == [("answer#1", "event", "paid")]
+    assert (await store.run("run_old")).root_id == "run_old"
+    await store.close()

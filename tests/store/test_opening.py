@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agentflow.errors import InvalidSetting, StoreError, StoreUnusable
+from agentflow.errors import InvalidSetting, StoreError, StoreUnavailable, StoreUnusable
 from agentflow.requests import ApprovalFilter, RunFilter
 from agentflow.store import Store, open_store
 from agentflow.store.sqlite.file import driver, path_of
@@ -97,8 +97,13 @@ async def test_nobody_else_can_read_the_files(path: Path) -> None:
         "sqlite://",
         "sqlite:///",
         "sqlite:///:memory:",
-        "postgresql://localhost/x",
+        "sqlite:name.db",
+        "sqlite://name.db",
+        "SQLITE:///name.db",
+        "file:name.db",
+        "mysql://localhost/x",
         "sqlite:///a?b=1",
+        "sqlite:///a#b",
     ],
 )
 async def test_a_url_that_names_no_file_is_refused(url: str) -> None:
@@ -275,3 +280,29 @@ async def test_a_truncated_file_is_refused(path: Path, part: float) -> None:
 
     with pytest.raises(StoreUnusable, match=r"damaged.*restore it from a backup"):
         await open_store(url_of(path))
+
+
+async def test_a_file_that_lacks_a_table_is_refused(path: Path) -> None:
+    await opened_and_closed(path)
+    made(path, "DROP TABLE agentflow_log", "DROP TABLE agentflow_decision")
+
+    with pytest.raises(StoreUnusable, match=r"lacks the tables agentflow_decision, agentflow_log; restore it"):
+        await open_store(url_of(path))
+
+
+async def test_a_file_that_was_moved_away_is_told_of_and_takes_no_writes(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As `agentflow db move` leaves it: whoever only reads may still do so."""
+    await opened_and_closed(path)
+    refusal = "SELECT RAISE(ABORT, 'its runs were moved to postgresql://db/runs; name that one instead')"
+    name = "agentflow_moved_agentflow_run_insert"
+    made(path, f"CREATE TRIGGER {name} BEFORE INSERT ON agentflow_run BEGIN {refusal}; END")
+
+    store = await open_store(url_of(path))
+
+    assert f"database {path} takes no writes: its runs were moved to another" in caplog.text
+    assert sum((await store.counts()).runs.values()) == 1
+    with pytest.raises(StoreUnavailable, match=r"its runs were moved to postgresql://db/runs.*nothing was stored"):
+        await store.trigger(a_trigger())
+    await store.close()

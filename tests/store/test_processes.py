@@ -64,16 +64,16 @@ async def run_together(code: str, *args_of_each: tuple[object, ...]) -> list[obj
         return [json.loads(await program.output()) for program in started]
 
 
-async def test_four_processes_write_at_once_without_an_error(store: SqliteStore) -> None:
-    each = 200
-    said = await run_together(TRIGGER, *((store.path, name, each) for name in "abcd"))
+async def test_eight_processes_write_at_once_without_an_error(store: SqliteStore) -> None:
+    each, names = 120, "abcdefgh"
+    said = await run_together(TRIGGER, *((store.path, name, each) for name in names))
 
     made = [set(runs) for runs in said]  # type: ignore[call-overload]
-    assert [len(runs) for runs in made] == [each] * 4
+    assert [len(runs) for runs in made] == [each] * len(names)
     shared = set.intersection(*made)
     assert len(shared) == each // 10
     counts = await store.counts()
-    assert sum(counts.runs.values()) == 4 * (each - each // 10) + each // 10
+    assert sum(counts.runs.values()) == len(names) * (each - each // 10) + each // 10
     assert [entry.seq for entry in await store.feed(after=0, limit=2000)] == [1] * sum(counts.runs.values())
 
 

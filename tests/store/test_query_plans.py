@@ -23,7 +23,7 @@ from agentflow.store.queueing import admitting, collecting, governing, lines, qu
 from agentflow.store.sqlite.store import SqliteStore
 from agentflow.store.statements import Statement
 from agentflow.store.steering import alarms, control, ending, forking
-from agentflow.store.waiting import callbacks, events, expiring, waits
+from agentflow.store.waiting import callbacks, events, expiring, streams, waits
 from tests.support.stores import a_gated_run
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ MODULES = (
     runs,
     spending,
     standing,
+    streams,
     triggering,
     triggers,
     waits,
@@ -86,7 +87,7 @@ PAGES = {
     "a later page of the inbox": (reads._approvals(True, False, False, True), "ix_agentflow_approval_inbox"),
     "resolved approvals": (reads._approvals(False, False, False, False), "ix_agentflow_approval_decided_at"),
     "a later page of resolved ones": (reads._approvals(False, False, False, True), "ix_agentflow_approval_decided_at"),
-    "a run's approvals": (reads._approvals(None, True, False, False), "ix_agentflow_approval_run_id_key"),
+    "a run's approvals": (reads._approvals(None, True, False, False), "ix_agentflow_approval_run_id"),
     "runs in a status": (reads._runs(("failed",), frozenset(), False, True), "ix_agentflow_run_status"),
     "a run's children": (reads._runs((), frozenset({"parent_id"}), False, False), "ix_agentflow_run_parent_id"),
     "all runs": (reads._runs((), frozenset(), False, True), "sqlite_autoindex_agentflow_run_1"),
@@ -118,10 +119,11 @@ PAGES = {
     "a worker's runs": (maintenance.HELD, "ix_agentflow_run_held"),
     "who waits for a run": (waits.FOR_CHILD, "ix_agentflow_wait_subject"),
     "who waits for an event": (waits.FOR_SUBJECT, "ix_agentflow_wait_subject"),
+    "what a run that ends leaves behind": (waits.LEFT, "ix_agentflow_wait_subject"),
     "overdue waits": (events.OVERDUE, "ix_agentflow_wait_due"),
     "the next overdue wait": (events.NEXT_DUE, "ix_agentflow_wait_due"),
-    "the first event since": (events.SINCE, "ix_agentflow_event_name_key_sent_at"),
-    "the next message": (events.AFTER, "uq_agentflow_event_name_key_seq"),
+    "the first event since": (streams.SINCE, "ix_agentflow_event_name_key_sent_at"),
+    "the next message": (streams.AFTER, "uq_agentflow_event_name_key_seq"),
     "the last message": (events.LAST, "uq_agentflow_event_name_key_seq"),
     "the latest events": (events.LATEST, "ix_agentflow_event_sent_at"),
     "the callback of a token": (callbacks.BY_DIGEST, "uq_agentflow_callback_token_digest"),
@@ -130,6 +132,7 @@ PAGES = {
     "the next overdue callback": (callbacks.NEXT_DUE, "ix_agentflow_callback_lapses_at"),
     "callbacks to withdraw": (waits.WITHDRAW_CALLBACKS, "ix_agentflow_callback_run_id_key"),
     "the next entry's number": (journal.APPEND, "uq_agentflow_journal_run_id_seq"),
+    "the journals of the runs a claim took": (journal._of_runs(4), "uq_agentflow_journal_run_id_seq"),
     "the run of a key": (triggering.BY_KEY, "uq_agentflow_run_task_idempotency_key"),
 }
 SORTED = {"a run's approvals", "a run's children", "a run's callbacks", "who waits for an event"}

@@ -9,7 +9,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import psycopg
+import psycopg.rows
 
 from agentflow.errors import StoreUnusable
 from agentflow.states import DECIDED, TERMINAL, WITHDRAWN, ApprovalStatus, EntryKind, RunStatus
@@ -30,30 +33,26 @@ ENDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
-    """The tables, read past the store."""
+class Tables(Protocol):
+    """The tables of a database, read past the store."""
 
-    path: Path
+    shake: ClassVar[int]
+    """Microseconds by which the ledger's time and the store's may differ."""
 
-    def rows(self, sql: str, *params: Any) -> list[Row]:
-        with closing(connect(self.path, read_only=True)) as connection:
-            connection.row_factory = driver.Row
-            return [dict(row) for row in connection.execute(sql, params)]
+    def rows(self, sql: str, *params: Any) -> list[Row]: ...
+
+    def is_writable(self) -> bool:
+        """Whether nobody holds a lock that a write would wait for."""
+        ...
+
+    def damage(self) -> Iterator[str]:
+        """Every way in which the database itself is unsound."""
+        ...
 
     def value(self, sql: str, *params: Any) -> Any:
         """The first column of the first row; None if there is none."""
         found = self.rows(sql, *params)
         return next(iter(found[0].values())) if found else None
-
-    def is_writable(self) -> bool:
-        """Whether nobody holds the write lock at this moment."""
-        try:
-            with closing(connect(self.path, busy_ms=0)) as connection:
-                connection.execute("BEGIN IMMEDIATE")
-        except (driver.Error, StoreUnusable):
-            return False
-        return True
 
     def everything(self) -> dict[str, list[Row]]:
         """All that runs consist of, to be compared with itself later. Leases are left out: they are renewed."""
@@ -61,8 +60,58 @@ class Database:
         return {name: self.rows(f"SELECT * FROM agentflow_{name} ORDER BY 1, 2") for name in names}
 
 
+@dataclass(frozen=True)
+class Database(Tables):
+    """Those of a file."""
+
+    path: Path
+    shake: ClassVar = 0
+
+    def rows(self, sql: str, *params: Any) -> list[Row]:
+        with closing(connect(self.path, read_only=True)) as connection:
+            connection.row_factory = driver.Row
+            return [dict(row) for row in connection.execute(sql, params)]
+
+    def is_writable(self) -> bool:
+        try:
+            with closing(connect(self.path, busy_ms=0)) as connection:
+                connection.execute("BEGIN IMMEDIATE")
+        except (driver.Error, StoreUnusable):
+            return False
+        return True
+
+    def damage(self) -> Iterator[str]:
+        for found in self.rows("PRAGMA integrity_check"):
+            if found["integrity_check"] != "ok":
+                yield f"the file is damaged: {found['integrity_check']}"
+        yield from (f"a row refers to one that is missing: {row}" for row in self.rows("PRAGMA foreign_key_check"))
+
+
+@dataclass(frozen=True)
+class ServerDatabase(Tables):
+    """Those of a database on a PostgreSQL server, by the same statements."""
+
+    url: str
+    shake: ClassVar = 1_000_000  # the store's time is the server's, as far as it is known through a slow network
+
+    def rows(self, sql: str, *params: Any) -> list[Row]:
+        with psycopg.connect(self.url, row_factory=psycopg.rows.dict_row) as connection:
+            text = sql.replace("%", "%%").replace("?", "%s") if params else sql
+            return connection.execute(text.encode(), params or None).fetchall()
+
+    def is_writable(self) -> bool:
+        try:
+            self.rows("SELECT 1 FROM agentflow_run FOR UPDATE NOWAIT")
+        except psycopg.errors.LockNotAvailable:
+            return False
+        return True
+
+    def damage(self) -> Iterator[str]:
+        return iter(())  # the server's own constraints see to it
+
+
 def check(
-    path: Path,
+    where: Path | Tables,
     ledger_file: Path,
     *,
     results: Mapping[str, Any] | None = None,
@@ -76,9 +125,9 @@ def check(
     stood still for a while, or were robbed of their runs: such a one may begin the one body it was about to begin,
     whatever has happened meanwhile.
     """
-    found = list(violations(path, ledger_file, results=results or {}, recovered=recovered, stopped=stopped))
+    found = list(violations(where, ledger_file, results=results or {}, recovered=recovered, stopped=stopped))
     assert not found, "\n".join(found)
-    database = Database(path)
+    database = Database(where) if isinstance(where, Path) else where
     return Counter(
         runs=database.value("SELECT count(*) FROM agentflow_run"),
         entries=database.value("SELECT count(*) FROM agentflow_journal"),
@@ -88,7 +137,7 @@ def check(
 
 
 def violations(
-    path: Path,
+    where: Path | Tables,
     ledger_file: Path,
     *,
     results: Mapping[str, Any],
@@ -96,11 +145,8 @@ def violations(
     stopped: Container[int] = (),
 ) -> Iterator[str]:
     """Every broken promise, as a sentence."""
-    database = Database(path)
-    for damage in database.rows("PRAGMA integrity_check"):
-        if damage["integrity_check"] != "ok":
-            yield f"the file is damaged: {damage['integrity_check']}"
-    yield from (f"a row refers to one that is missing: {row}" for row in database.rows("PRAGMA foreign_key_check"))
+    database = Database(where) if isinstance(where, Path) else where
+    yield from database.damage()
     runs = {row["id"]: row for row in database.rows("SELECT * FROM agentflow_run")}
     journal: dict[str, list[Row]] = defaultdict(list)
     for row in database.rows("SELECT * FROM agentflow_journal ORDER BY run_id, seq"):
@@ -108,7 +154,7 @@ def violations(
     lines = ledger.read(ledger_file)
     for run_id, run in runs.items():
         yield from _journal(run, journal[run_id])
-    yield from _bodies(journal, [line for line in lines if line.phase == "start"], stopped)
+    yield from _bodies(journal, [line for line in lines if line.phase == "start"], stopped, database.shake)
     yield from _approvals(database, runs, journal)
     yield from _going_on(database, runs, recovered=recovered)
     yield from _answered(database, runs)
@@ -142,7 +188,9 @@ def _journal(run: Row, entries: list[Row]) -> Iterator[str]:
         yield f"{name}: its output {run['output']} is not the recorded {entries[-1]['output']}"
 
 
-def _bodies(journal: Mapping[str, list[Row]], started: list[Line], stopped: Container[int]) -> Iterator[str]:
+def _bodies(
+    journal: Mapping[str, list[Row]], started: list[Line], stopped: Container[int], shake: int
+) -> Iterator[str]:
     """No body runs after its result is recorded, none twice in one attempt, an at-most-once one never unannounced."""
     kept = {
         (run_id, entry["key"]): entry
@@ -158,7 +206,7 @@ def _bodies(journal: Mapping[str, list[Row]], started: list[Line], stopped: Cont
     in_order = [line for line in started if line.pid not in stopped]
     for line in in_order:
         result = kept.get((line.run, line.key))
-        if result is not None and (line.epoch > result["epoch"] or line.at > result["at"]):
+        if result is not None and (line.epoch > result["epoch"] or line.at > result["at"] + shake):
             yield f"{line.run}: {line.key} ran again in epoch {line.epoch} after its result of epoch {result['epoch']}"
     attempts = Counter((line.run, line.key, line.epoch, line.attempt) for line in started)
     yield from (f"{one[0]}: {one[1]} ran {count} times in one attempt" for one, count in attempts.items() if count > 1)
@@ -178,7 +226,7 @@ def _bodies(journal: Mapping[str, list[Row]], started: list[Line], stopped: Cont
             yield f"{run_id}: an older turn began a body after a newer one had: {epochs}"
 
 
-def _approvals(database: Database, runs: Mapping[str, Row], journal: Mapping[str, list[Row]]) -> Iterator[str]:
+def _approvals(database: Tables, runs: Mapping[str, Row], journal: Mapping[str, list[Row]]) -> Iterator[str]:
     """Each approval has one resolution or none, and the run that asked can still hear of it."""
     heard: Counter[str] = Counter(
         json.loads(entry["detail"])["approval"]
@@ -201,7 +249,7 @@ def _approvals(database: Database, runs: Mapping[str, Row], journal: Mapping[str
             yield f"{row['id']} is asked for by {row['run_id']}, which is {runs[row['run_id']]['status']}"
 
 
-def _going_on(database: Database, runs: Mapping[str, Row], *, recovered: bool) -> Iterator[str]:
+def _going_on(database: Tables, runs: Mapping[str, Row], *, recovered: bool) -> Iterator[str]:
     """Every open run has somebody or something that moves it on."""
     workers = {row["id"] for row in database.rows("SELECT id FROM agentflow_worker")}
     waiting = {row["run_id"] for row in database.rows("SELECT run_id FROM agentflow_wait")}
@@ -221,7 +269,7 @@ def _going_on(database: Database, runs: Mapping[str, Row], *, recovered: bool) -
                 yield f"{run_id} is {run['status']} and still waits"
 
 
-def _answered(database: Database, runs: Mapping[str, Row]) -> Iterator[str]:
+def _answered(database: Tables, runs: Mapping[str, Row]) -> Iterator[str]:
     """Nothing waits for an event that was sent since, or for a callback that has its answer; none outlives its run."""
     missed = (
         "SELECT w.run_id, w.key FROM agentflow_wait w JOIN agentflow_event e ON w.subject = e.name || ':' || e.key "
@@ -247,7 +295,7 @@ PAYLOADS = (
 )  # fmt: skip
 
 
-def _blobs(database: Database) -> Iterator[str]:
+def _blobs(database: Tables) -> Iterator[str]:
     """Every blob that is named is there, and is what its name says."""
     sizes = {}
     for row in database.rows("SELECT digest, content, size FROM agentflow_blob"):
@@ -262,7 +310,7 @@ def _blobs(database: Database) -> Iterator[str]:
                 yield f"the {column} of a {table} is kept as {row['name']}, which is not there"
 
 
-def _answers(database: Database, lines: list[Line]) -> Iterator[str]:
+def _answers(database: Tables, lines: list[Line]) -> Iterator[str]:
     """What a caller was told is so."""
     told = {
         "TRIGGERED": "SELECT 1 FROM agentflow_run WHERE id = ?",

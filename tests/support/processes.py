@@ -29,7 +29,7 @@ ROOT = Path(__file__).parents[2]
 PR_SET_PDEATHSIG = 1
 PATIENCE = float(os.environ.get("AGENTFLOW_TEST_PATIENCE", "40"))
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["pytest", "tests.crash.programs"])
+CONTEXT.set_forkserver_preload(["pytest", "psycopg", "agentflow.store.postgres.store", "tests.crash.programs"])
 # Starting a process also looks whether the others have ended, and an exit code can be read from its pipe only once: of
 # two threads that look at the same moment, one would be told 255.
 LOOKING = threading.Lock()

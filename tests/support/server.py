@@ -37,7 +37,7 @@ class Served:
     async def streams(self, count: int) -> None:
         """Return when `count` live streams follow the store; a browser's leaving is noticed a moment later."""
         async with asyncio.timeout(5):
-            while len(self.store._watchers) != count:  # type: ignore[attr-defined]  # noqa: ASYNC110  nobody is told when a reader has gone
+            while self.store._watchers.count != count:  # type: ignore[attr-defined]  # noqa: ASYNC110  nobody is told when a reader has gone
                 await asyncio.sleep(0.005)
 
     def http(self, **options: Any) -> httpx.AsyncClient:

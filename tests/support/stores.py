@@ -25,6 +25,7 @@ from agentflow.requests import (
 from agentflow.states import EntryKind, Verdict, WaitKind
 from agentflow.store import Store, open_store
 from agentflow.testing import FakeClock
+from tests.support.postgres import postgres_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -54,8 +55,14 @@ class Database:
 
 @asynccontextmanager
 async def database_of(kind: str, folder: Path) -> AsyncIterator[Database]:
-    """A fresh database of this kind."""
-    assert kind == "sqlite", f"no store for {kind!r} yet"
+    """A fresh database of this kind, "sqlite" or "postgres"."""
+    if kind == "postgres":
+        async with postgres_database() as url:
+            database = Database(url, FakeClock())
+            yield database
+            for store in database.opened:
+                await store.close()
+        return
     path = folder / "agentflow.db"
     path.write_bytes(await _empty_sqlite(folder / "empty.db"))
     database = Database(f"sqlite:///{path}", FakeClock())

@@ -23,6 +23,8 @@ from agentflow.states import EntryKind, WaitKind
 from agentflow.tasks.step import Effect
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from agentflow.runtime.index import Recorded
     from agentflow.runtime.operations.performing import Work
     from agentflow.runtime.scope import Scope
@@ -57,7 +59,8 @@ class Attempts:
         self._count_from_the_first()
         is_cut_off = self._turn.begins(self._scope)
         while True:
-            await self._admit(attempt)
+            if self._work.breaker is not None or self._bounds.closes_at is not None:
+                await self._admit(attempt)
             before = await self._said_before() if self._work.is_leaf and (attempt > 1 or is_cut_off) else None
             if self._work.effect is Effect.AT_MOST_ONCE:
                 begun = self._entry(EntryKind.STARTED, attempt)
@@ -74,7 +77,8 @@ class Attempts:
                 await self._failed(error, attempt)
                 attempt += 1
                 continue
-            await self._tell_breaker(None)
+            if self._work.breaker is not None:
+                await self._tell_breaker(None)
             return await self.succeeded(result, attempt)
 
     async def succeeded(self, result: Any, attempt: int) -> Any:
@@ -121,12 +125,15 @@ class Attempts:
             await self._give_up(CircuitOpen(said, retry_after=open_until), attempt)
 
     async def _call(self, attempt: int, before: str | None) -> Any:
+        call = self._work.call(self._key, attempt)
+        if not self._bounds.are_none:
+            call = bounded(call, self._bounds)
         if not self._work.is_leaf:
-            return await bounded(self._work.call(self._key, attempt), self._bounds)
+            return await call
         self._pulse = self._bounds.pulse = Pulse(self._turn, self._key, before)
         token = current_pulse.set(self._pulse)
         try:
-            return await bounded(self._work.call(self._key, attempt), self._bounds)
+            return await call
         finally:
             current_pulse.reset(token)
             self._pulse.stop()
@@ -218,12 +225,11 @@ class Attempts:
 
     # -- the journal
 
-    async def _keep(self, entry: NewEntry) -> None:
+    def _keep(self, entry: NewEntry) -> Awaitable[None]:
         if self._waited:  # closes the wait that was open between attempts
             self._waited = False
-            await self._turn.settle(entry, self._key)
-        else:
-            await self._turn.append(entry)
+            return self._turn.settle(entry, self._key)
+        return self._turn.append(entry)
 
     def _entry(self, kind: EntryKind, attempt: int) -> NewEntry:
         took = (perf_counter_ns() - self._began) // 1000 if self._began and kind is not EntryKind.STARTED else None

@@ -94,8 +94,6 @@ async def bounded(work: Awaitable[Any], bounds: Bounds) -> Any:
 
     Raises `StepTimedOut` naming the limit that was reached.
     """
-    if bounds.are_none:
-        return await work
     running = asyncio.ensure_future(work)
     alarm = asyncio.ensure_future(bounds.reached())
     try:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from contextvars import ContextVar
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from agentflow.errors import LeaseLost, NotRecordable, StoreUnavailable
 from agentflow.payloads import decode, record
 
 if TYPE_CHECKING:
+    import asyncio
+    from datetime import datetime
+
     from agentflow.runtime.turn import Turn
 
 EVERY: Final = 1.0
@@ -22,25 +25,25 @@ _REMEDY: Final = "say how far the step is with plain data, such as a dict or `mo
 class Pulse:
     """The signs of life of one attempt of a step. `before` is what the attempt before it said last, encoded."""
 
-    __slots__ = (
-        "_is_scheduled", "_kept", "_loop", "_said", "_timer", "_writing", "_written_at", "before", "is_over", "key",
-        "last_at", "signs", "turn",
-    )  # fmt: skip
+    # Every step has one and few say anything, so that most of it is what the class says until then.
+    signs = 0
+    is_over = False
+    _said: str | None = None
+    _kept: str | None = None
+    _is_scheduled = False
+    _written_at = -EVERY
+    _timer: asyncio.TimerHandle | None = None
+    _writing: asyncio.Task[None] | None = None
 
     def __init__(self, turn: Turn, key: str, before: str | None) -> None:
         self.turn = turn
         self.key = key
         self.before = before
-        self.last_at = turn.clock.now()
-        self.signs = 0
-        self.is_over = False
-        self._loop = asyncio.get_running_loop()
-        self._said: str | None = None
-        self._kept: str | None = None
-        self._is_scheduled = False
-        self._written_at = -EVERY
-        self._timer: asyncio.TimerHandle | None = None
-        self._writing: asyncio.Task[None] | None = None
+
+    @cached_property
+    def last_at(self) -> datetime:
+        """When it last gave a sign of life; first, when this was first asked."""
+        return self.turn.clock.now()
 
     def beat(self, details: Any) -> None:
         """Take a sign of life, on any thread. One that comes after the attempt is over is dropped."""
@@ -53,19 +56,19 @@ class Pulse:
         if details is not None and not self._is_scheduled:
             self._is_scheduled = True
             with suppress(RuntimeError):  # the loop has ended, and the process with it
-                self._loop.call_soon_threadsafe(self._write_soon)
+                self.turn.loop.call_soon_threadsafe(self._write_soon)
 
     def _write_soon(self) -> None:
         if not self.is_over:
-            left = max(0.0, self._written_at + EVERY - self._loop.time())
-            self._timer = self._loop.call_later(left, self._begin)
+            left = max(0.0, self._written_at + EVERY - self.turn.loop.time())
+            self._timer = self.turn.loop.call_later(left, self._begin)
 
     def _begin(self) -> None:
-        self._writing = self._loop.create_task(self._write())
+        self._writing = self.turn.loop.create_task(self._write())
 
     async def _write(self) -> None:
         self._is_scheduled = False  # what is said from here on is for another write
-        self._written_at = self._loop.time()
+        self._written_at = self.turn.loop.time()
         said = self._said
         if said is None or said == self._kept:
             return

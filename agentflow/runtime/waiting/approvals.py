@@ -8,7 +8,8 @@ from collections.abc import Sequence  # noqa: TC003  read when an Approval is st
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from agentflow.approvals import Change, approval_digest, changes, schema_of, settable
+from agentflow import approvals
+from agentflow.approvals.diff import Change  # noqa: TC001  read when an Approval is stored as a helper's result
 from agentflow.errors import (
     ApprovalSchemaMismatch,
     ApprovalTimedOut,
@@ -114,7 +115,7 @@ async def wait_for_approval(
 async def _ask(scope: Scope, asked: Asked, given: dict[str, Any]) -> Approval[Any]:
     turn = scope.turn
     key, recorded = scope.ask(asked.key, "approval")
-    digest = approval_digest(task=turn.task.id, key=key, value=asked.value, schema=asked.schema)
+    digest = approvals.approval_digest(task=turn.task.id, key=key, value=asked.value, schema=asked.schema)
     known = json.loads(recorded.opened.detail or "{}") if recorded is not None and recorded.opened else {}
     is_same = known.get("digest") == digest
     scope.busy += 1
@@ -167,7 +168,7 @@ def _result(asked: Asked, resolved: Entry, on_timeout: str) -> Approval[Any]:
         approved=resolved.output is not None,
         data=None if resolved.output is None else _typed(asked, final, said["approval"]),
         original=asked.data,
-        diff=tuple(changes(asked.value, final)) if outcome is ApprovalStatus.CORRECTED else (),
+        diff=tuple(approvals.changes(asked.value, final)) if outcome is ApprovalStatus.CORRECTED else (),
         decided_by=said["decided_by"],
         comment=said["comment"],
         receipt=said["decision"],
@@ -195,4 +196,4 @@ def _like(asked: Any, final: Any) -> Any:
         case _ if type(asked) in PLAIN:
             return final
         case _:
-            return from_json(settable(schema_of(type(asked)), final), type(asked))
+            return from_json(approvals.settable(approvals.schema_of(type(asked)), final), type(asked))

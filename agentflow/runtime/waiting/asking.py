@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from agentflow.approvals import describe, validate
+from agentflow import approvals
 from agentflow.durations import duration
 from agentflow.errors import DefinitionError, FieldProblem, InvalidDecision, PayloadTooLarge
 from agentflow.payloads import LIMIT, json_text
@@ -44,7 +44,7 @@ class Asked:
     def about(cls, data: Any, *, key: str) -> Asked:
         """What is asked about this data. Raises `NotRecordable` or `PayloadTooLarge`."""
         try:
-            described = describe(data)
+            described = approvals.describe(data)
         except PayloadTooLarge as error:
             raise error.said_of(f"what {key} asks about") from None
         return cls(data, described.value, described.schema, key)
@@ -92,8 +92,8 @@ def _default(asked: Asked, default: Any) -> str:
     """The data to go on with if nobody answers, checked now and not when it is needed."""
     if default is None:
         raise DefinitionError("wait_for_approval(on_timeout='default') needs default=, the data to go on with")
-    value = describe(default).value
-    problems = validate(asked.schema, value)
+    value = approvals.describe(default).value
+    problems = approvals.validate(asked.schema, value)
     if problems:
         errors = [FieldProblem(one.pointer, one.found, one.wanted) for one in problems]
         raise DefinitionError(

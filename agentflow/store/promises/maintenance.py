@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from agentflow.records import Run, Worker
@@ -15,9 +15,22 @@ class Maintenance(Protocol):
     """What keeps promises when processes die."""
 
     async def register_worker(
-        self, *, host: str, pid: int, started: str, lease_for: timedelta, tasks: Sequence[str] = ()
+        self,
+        *,
+        host: str,
+        pid: int,
+        started: str,
+        lease_for: timedelta,
+        tasks: Sequence[str] = (),
+        labels: Sequence[str] = (),
+        lacks: Mapping[str, Sequence[str]] | None = None,
+        queues: Sequence[str] = (),
     ) -> Worker:
-        """A worker with a fresh lease, which serves these tasks ("id@version")."""
+        """A worker with a fresh lease, which serves these tasks ("id@version"); see `records.Worker`."""
+        ...
+
+    async def drain_worker(self, worker_id: str) -> None:
+        """Note that the worker takes no more runs and is going to end; its lease and its runs are as they were."""
         ...
 
     async def retire_worker(self, worker_id: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, func, select
 
 from agentflow.errors import InvalidSetting, QueueFull, SingletonTaken
-from agentflow.store import rows, tables
+from agentflow.store import locks, rows, tables
 from agentflow.store.queueing import queues
 from agentflow.store.queueing.lines import DEFAULT, Line
 from agentflow.store.rows import table_of
@@ -71,6 +71,7 @@ class Admission:
         if name == DEFAULT or (backlog := self._queue(name).limits.backlog) is None:
             return
         if name not in self._lined_up:
+            locks.names(self._tx, f"queue:{name}")
             row = self._tx.row(LINED_UP, {"queue": name})
             self._lined_up[name] = 0 if row is None else row[0]
         if self._lined_up[name] >= backlog:

@@ -31,6 +31,7 @@ FOUND = Statement(
         run.c.epoch == const(0),
     )
     .with_hint(*by_index(run, "uq_agentflow_run_collecting"))
+    .with_for_update()
 )
 _CHANGED = (
     "input", "cost", "queue_key", "collect_key", "collected", "available_at", "expires_at", "deadline_at",

@@ -1,7 +1,7 @@
 """Which runs of a queue with limits may start now.
 
-The limits hold exactly because a claim counts and takes in one transaction, and transactions that claim exclude each
-other: on SQLite by its one writer; a database with several writers has to lock the queue's row before it counts.
+The limits hold exactly because a claim counts and takes in one transaction, and transactions that claim of one queue
+exclude each other: on SQLite by its one writer, elsewhere because a claim locks the names of what it counts.
 """
 
 from __future__ import annotations
@@ -78,6 +78,13 @@ class Purse:
         held = self._spent[bucket] + self._claiming.taken[bucket]
         # More than the whole budget, which was lowered since, starts alone: it would stand in the way for ever.
         return held == 0 or held + (one.cost if by_cost else 1) <= rate.amount
+
+
+def counted(known: Mapping[str, Stored], served: Iterable[str]) -> list[str]:
+    """What a claim counts and takes of these queues, by the names under which it is locked."""
+    governed = [known[name] for name in served if name in known and known[name].is_governed]
+    buckets = [bucket for one in governed for bucket, _, _ in spending.buckets(one.name, one.limits)]
+    return [*(f"queue:{one.name}" for one in governed), *buckets]
 
 
 def pick(claiming: Claiming, one: Stored) -> list[Candidate]:

@@ -28,14 +28,15 @@ DEFAULT: Final = "default"
 _QUEUED = run.c.status == const(RunStatus.QUEUED.value)
 _OPEN = run.c.status.in_([const(RunStatus.QUEUED.value), const(RunStatus.WAITING.value)])
 _NAMED = run.c.queue != const(DEFAULT)
+_TIMED = run.c.available_at.is_not(None)  # one that waits for an answer alone stands in no line
 
 
 class Line(Enum):
     """A line of runs: the conditions of its indexes, and their names."""
 
-    DEFAULT = ((_OPEN, run.c.queue == const(DEFAULT)), "ix_agentflow_run_due", "")
+    DEFAULT = ((_OPEN, _TIMED, run.c.queue == const(DEFAULT)), "ix_agentflow_run_due", "")
     NEW = ((_QUEUED, run.c.epoch == const(0), _NAMED), "ix_agentflow_run_new", "ix_agentflow_run_new_by_key")
-    AGAIN = ((_OPEN, run.c.epoch > const(0), _NAMED), "ix_agentflow_run_again", "ix_agentflow_run_again_by_key")
+    AGAIN = ((_OPEN, _TIMED, run.c.epoch > const(0), _NAMED), "ix_agentflow_run_again", "ix_agentflow_run_again_by_key")
 
     def __init__(self, conditions: tuple[ColumnElement[bool], ...], by_time: str, by_key: str) -> None:
         self.conditions = conditions
@@ -103,6 +104,7 @@ def standing(line: Line, tasks: int, versions: int, *, of_key: bool) -> Statemen
         .order_by(run.c.available_at)
         .limit(bindparam("limit"))
         .offset(bindparam("offset"))
+        .with_for_update(skip_locked=True)
     )
 
 

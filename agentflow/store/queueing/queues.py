@@ -18,7 +18,7 @@ from agentflow.errors import AgentflowError, InvalidSetting, QueueNotFound, Stor
 from agentflow.limits import UNLIMITED, Limits, limits_document, require_name
 from agentflow.records import QueueChange, QueueState
 from agentflow.states import RunStatus
-from agentflow.store import tables
+from agentflow.store import locks, tables
 from agentflow.store.queueing.lines import DEFAULT, Line
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, by_index, const
@@ -136,6 +136,7 @@ def _limits(text: str) -> Limits:
 
 def declare_queues(tx: Transaction, declared: Sequence[DeclareQueue]) -> None:
     """Keep what is declared in code; what an operator has changed stays changed. Raises `InvalidSetting`."""
+    locks.names(tx, *(f"queue:{one.name}" for one in declared))
     for one in declared:
         if require_name("queue", one.name) == DEFAULT and one.limits not in (None, UNLIMITED):
             raise InvalidSetting(NO_LIMITS_ON_DEFAULT)
@@ -151,6 +152,7 @@ def change_queue(tx: Transaction, request: ChangeQueue) -> QueueState:
     """The queue as it is after this. Raises `QueueNotFound` or `InvalidSetting`; nothing was changed then."""
     if request.name == DEFAULT and request.limits is not None:
         raise InvalidSetting(NO_LIMITS_ON_DEFAULT)
+    locks.names(tx, f"queue:{request.name}")
     states = {one.name: one for one in queues(tx)}
     if request.name not in states:
         raise QueueNotFound(

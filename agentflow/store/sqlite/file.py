@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 from agentflow.errors import InvalidSetting, StoreUnusable
+from agentflow.settings import shown_url
 
 try:
     from pysqlite3 import dbapi2 as found
@@ -53,8 +54,8 @@ def path_of(url: str) -> Path:
     found = re.fullmatch(r"sqlite:///(?P<path>[^?#]+)", url)
     if found is None:
         raise InvalidSetting(
-            f"database {url!r} cannot be used: wanted sqlite:///name.db (a file in this folder) or "
-            "sqlite:////folder/name.db (an absolute path); other databases are not supported by this release"
+            f"database {shown_url(url)!r} cannot be used: wanted sqlite:///name.db (a file in this folder), "
+            "sqlite:////folder/name.db (an absolute path) or postgresql://user:password@host:port/name"
         )
     path = unquote(found["path"])
     if path == ":memory:":
@@ -147,17 +148,26 @@ def connect(
     return connection
 
 
+def is_busy(error: Exception) -> bool:
+    """Whether another process holds the lock that was asked for."""
+    return isinstance(error, driver.Error) and ("locked" in str(error) or "busy" in str(error))
+
+
+SAID: Final = (
+    (("not a database",), "{path} is not a SQLite database; name another file with --database"),
+    (("locked", "busy"), "database {path} is locked by another program; stop it or try again"),
+    (("readonly", "read-only"), "database {path} is read-only; make the file and its folder writable"),
+    (("full",), "the disk that holds database {path} is full; free some space"),
+    (("malformed", "corrupt"), "database {path} is damaged ({error}); restore it from a backup"),
+    (
+        ("unable to open",),
+        "{path} cannot be opened as a database; is it a folder, or in one that this user may not enter?",
+    ),
+)
+
+
 def explain(path: Path, error: Exception) -> str:
     """One sentence for what a driver error means for this file, and what to do."""
     text = str(error).lower()
-    if "not a database" in text:
-        return f"{path} is not a SQLite database; name another file with --database"
-    if "locked" in text or "busy" in text:
-        return f"database {path} is locked by another program; stop it or try again"
-    if "readonly" in text or "read-only" in text:
-        return f"database {path} is read-only; make the file and its folder writable"
-    if "full" in text:
-        return f"the disk that holds database {path} is full; free some space"
-    if "malformed" in text or "corrupt" in text:
-        return f"database {path} is damaged ({error}); restore it from a backup"
-    return f"database {path} cannot be used: {error}"
+    said = next((said for signs, said in SAID if any(sign in text for sign in signs)), None)
+    return (said or "database {path} cannot be used: {error}").format(path=path, error=error)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from agentflow.clock import to_micros
 from agentflow.errors import StoreUnavailable, StoreUnusable
-from agentflow.store import maintenance
+from agentflow.store import journal, maintenance
 from agentflow.store.sql import SqlStore
 from agentflow.store.sqlite.file import connect, driver, explain
+from agentflow.store.sqlite.looking import Looking
 from agentflow.store.sqlite.transaction import SqliteTransaction
 from agentflow.store.sqlite.writer import SqliteWriter
+from agentflow.store.watching import Watchers
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,12 +25,9 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from agentflow.clock import Clock
+    from agentflow.requests import Lease, NewEntry
 
 READERS = 4
-LOOK_EVERY, LOOK_OFTEN = 0.02, 0.002
-"""Seconds between looks for another process's commits (one pragma, a few microseconds, no disk), and between them for a
-while after one was seen: whoever decides from outside decides again."""
-OFTEN_FOR = 500
 
 
 class SqliteStore(SqlStore):
@@ -36,13 +35,13 @@ class SqliteStore(SqlStore):
 
     def __init__(self, path: Path, clock: Clock, lock: Any = None) -> None:
         self.path = path
-        self._clock = clock
+        self.clock = clock
         self._lock = lock
-        self._writer = SqliteWriter(path, clock, self._announce)
+        self._watchers = Watchers()
+        self._writer = SqliteWriter(path, clock, self._watchers.announce)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="agentflow-reader")
         self._local = threading.local()
         self._connections: list[Connection] = []
-        self._watchers: dict[str, list[Callable[[str, bool], None]]] = {}
         self._looking: asyncio.Task[None] | None = None
         self._is_closed = False
         self._renewals = 0
@@ -53,11 +52,16 @@ class SqliteStore(SqlStore):
         return self._writer.commits
 
     def now(self) -> datetime:
-        return self._clock.now()
+        return self.clock.now()
 
     def write(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
         assert not kwargs, "verbs take their arguments by position"
         return self._writer.submit(verb, args)
+
+    async def append(self, lease: Lease, entry: NewEntry) -> None:
+        """What a task waits for at every step: where no other task writes, the loop is not gone through for it."""
+        if not self._writer.at_once(journal.append, (lease, entry)):
+            await self._writer.submit(journal.append, (lease, entry))
 
     async def read(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
         assert not kwargs, "verbs take their arguments by position"
@@ -79,7 +83,7 @@ class SqliteStore(SqlStore):
         with self._connected("reader", read_only=True) as connection:
             connection.execute("BEGIN")
             try:
-                return verb(SqliteTransaction(connection, to_micros(self._clock.now())), *args)
+                return verb(SqliteTransaction(connection, to_micros(self.clock.now())), *args)
             finally:
                 connection.execute("COMMIT")
 
@@ -87,7 +91,7 @@ class SqliteStore(SqlStore):
         """On the calling thread's own connection; it flushes nothing, since a lease need not outlive the host."""
         with self._connected("heartbeat", full=False) as connection:
             connection.execute("BEGIN IMMEDIATE")
-            tx = SqliteTransaction(connection, to_micros(self._clock.now()))
+            tx = SqliteTransaction(connection, to_micros(self.clock.now()))
             held = maintenance.renew(tx, worker_id, lease_for)
             connection.execute("COMMIT")
             self._renewals += 1
@@ -103,6 +107,7 @@ class SqliteStore(SqlStore):
                 setattr(self._local, name, connection)
                 self._connections.append(connection)
             yield connection
+            self._writer.outages.ended(name)
         except (driver.Error, UnicodeDecodeError, StoreUnusable) as error:
             if isinstance(error, StoreUnusable) and connection is not None:
                 raise  # the verb found something damaged; the connection is as good as before
@@ -112,41 +117,20 @@ class SqliteStore(SqlStore):
                 with suppress(driver.Error):
                     connection.close()
             said = str(error) if isinstance(error, StoreUnusable) else explain(self.path, error)
+            self._writer.outages.began(name, said)
             raise StoreUnavailable(said) from error
 
     # -- following along
 
     def watch(self, callback: Callable[[str, bool], None], *, run_id: str = "") -> Callable[[], None]:
-        watchers = self._watchers.setdefault(run_id, [])
-        watchers.append(callback)
         if self._looking is None:
-            self._looking = asyncio.get_running_loop().create_task(self._look())
+            looking = Looking(self.path, self._writer, lambda: self._renewals, self._found)
+            self._looking = asyncio.get_running_loop().create_task(looking.go_on())
+        return self._watchers.add(callback, run_id)
 
-        def stop() -> None:
-            with suppress(ValueError):
-                watchers.remove(callback)
-            if not watchers and self._watchers.get(run_id) is watchers:
-                del self._watchers[run_id]
-
-        return stop
-
-    def _announce(self, touched: set[str], moved: set[str]) -> None:
-        for run_id in touched:
-            heard = self._watchers if not run_id else ("", run_id)
-            for callback in [one for name in heard for one in self._watchers.get(name, ())]:
-                callback(run_id, run_id in moved)
-
-    async def _look(self) -> None:
-        """Notice what other connections commit: the writer's `data_version` changes only then."""
-        seen, renewals, often = self._writer.foreign_version(), self._renewals, 0
-        while True:
-            # Real time, since other programs do not share a test's clock.
-            await asyncio.sleep(LOOK_OFTEN if often else LOOK_EVERY)  # noqa: TID251  real time, see above
-            version, often = self._writer.foreign_version(), max(0, often - 1)
-            if version != seen:
-                often = often if renewals != self._renewals else OFTEN_FOR  # our own heartbeat is nobody's decision
-                seen, renewals = version, self._renewals
-                self._announce({""}, {""})
+    def _found(self) -> None:
+        """Another program has committed something; there is no telling what."""
+        self._watchers.announce({""}, {""})
 
     async def changes(self) -> AsyncIterator[None]:
         changed = asyncio.Event()

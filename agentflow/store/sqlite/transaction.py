@@ -19,6 +19,8 @@ class SqliteTransaction:
 
     __slots__ = ("_connection", "_execute", "moved", "now", "touched")
 
+    is_alone = True
+
     def __init__(self, connection: Connection, now: int) -> None:
         self._connection = connection
         self._execute = connection.execute
@@ -30,7 +32,7 @@ class SqliteTransaction:
         if statement.stores and (large := blobs.large(statement, params)):
             found, _ = self._with_blobs(statement, params, large)
         else:
-            found = self._execute(statement.sqlite, params).fetchall()
+            found = self._execute(statement.placed, statement.values(params)).fetchall()
         return blobs.whole(self, statement, found) if statement.gives else found
 
     def row(self, statement: Statement, params: Mapping[str, Any]) -> Row | None:
@@ -40,7 +42,7 @@ class SqliteTransaction:
     def run(self, statement: Statement, params: Mapping[str, Any]) -> int:
         if statement.stores and (large := blobs.large(statement, params)):
             return self._with_blobs(statement, params, large)[1]
-        return self._execute(statement.sqlite, params).rowcount
+        return self._execute(statement.placed, statement.values(params)).rowcount
 
     def _with_blobs(
         self, statement: Statement, params: Mapping[str, Any], large: Collection[str]
@@ -49,7 +51,7 @@ class SqliteTransaction:
         self._execute("SAVEPOINT large")
         changed = 0
         try:
-            cursor = self._execute(statement.sqlite, blobs.keep(self, params, large))
+            cursor = self._execute(statement.placed, statement.values(blobs.keep(self, params, large)))
             found = cursor.fetchall()
             changed = max(cursor.rowcount, len(found))
         finally:

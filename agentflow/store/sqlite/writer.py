@@ -1,8 +1,12 @@
 """The one writer connection of a process: verbs queued in one tick of the event loop share a transaction and a flush.
 
-The batch runs inline on the loop, where a commit costs less than a hop to a thread would; each verb sits behind a
-savepoint, so one that fails takes nothing of its neighbours with it. Only when another process holds the file's lock
-is the batch handed to a thread, which waits for it. Results are given out after the commit, never before.
+The batch runs inline on the loop, where a commit costs less than a hop to a thread would. Should a verb of it fail, it
+is run again with each behind a savepoint, so that the one that fails takes nothing of its neighbours with it. Only when
+another process holds the file's lock is the batch handed to a thread, which waits for it. Results are given out after
+the commit, never before.
+
+A task that writes again and again while no other does has nobody to share a flush with: `at_once` commits for it where
+it stands, for a millisecond at most before the loop has its turn.
 """
 
 from __future__ import annotations
@@ -11,14 +15,18 @@ import asyncio
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from agentflow import failpoints
 from agentflow.clock import to_micros
-from agentflow.errors import AgentflowError, StoreUnavailable, StoreUnusable
-from agentflow.store.sqlite.file import BUSY_MS, connect, driver, explain
+from agentflow.errors import StoreUnavailable, StoreUnusable
+from agentflow.store.calls import Call
+from agentflow.store.outages import Outages
+from agentflow.store.sqlite.file import BUSY_MS, connect, driver, explain, is_busy
+from agentflow.store.sqlite.running import run_all
 from agentflow.store.sqlite.transaction import SqliteTransaction
+from agentflow.store.transaction import is_single_statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,31 +34,12 @@ if TYPE_CHECKING:
     from sqlite3 import Connection
 
     from agentflow.clock import Clock
+    from agentflow.errors import AgentflowError
 
 BATCH_LIMIT = 500
 INLINE_BUSY_MS = 20
-
-
-@dataclass(slots=True)
-class Call:
-    """A verb that waits for its turn, and then its result: what it gave, or the error to raise."""
-
-    verb: Callable[..., Any]
-    args: tuple[Any, ...]
-    future: asyncio.Future[Any]
-    result: Any = None
-    error: BaseException | None = None
-
-    def answer(self) -> None:
-        """Give the result to whoever waits for it."""
-        if self.future.done():
-            return
-        if self.error is not None:
-            self.future.set_exception(self.error)
-        elif isinstance(self.result, AgentflowError):
-            self.future.set_exception(self.result)
-        else:
-            self.future.set_result(self.result)
+IN_A_ROW = 0.001
+"""Seconds for which a task that writes alone may keep the event loop to itself."""
 
 
 class _Busy(Exception):
@@ -64,6 +53,7 @@ class SqliteWriter:
         self._path = path
         self._clock = clock
         self._committed = committed
+        self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = connect(path)
         self._busy_ms = 0
         self._waiting: deque[Call] = deque()
@@ -71,20 +61,43 @@ class SqliteWriter:
         self._thread: ThreadPoolExecutor | None = None
         self._handed_over: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._alone: asyncio.Task[Any] | None = None
+        self._alone_until = 0.0
+        self._is_wary = False
         self.commits = 0
+        self.outages = Outages()
 
     def submit(self, verb: Callable[..., Any], args: tuple[Any, ...]) -> asyncio.Future[Any]:
         """The verb's result, once it is committed."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
+        future: asyncio.Future[Any] = self._loop.create_future()
         if self._is_closed:
             future.set_exception(StoreUnavailable(f"the store on {self._path} is closed; nothing was stored"))
             return future
         self._waiting.append(Call(verb, args, future))
         if not self._scheduled:
             self._scheduled = True
-            loop.call_soon(self._flush)
+            self._loop.call_soon(self._flush)
         return future
+
+    def at_once(self, verb: Callable[..., Any], args: tuple[Any, ...]) -> bool:
+        """Whether the verb, of one statement, has been committed; if not, it is to be submitted, to wait for others.
+
+        Raises what the verb raises, and `StoreUnavailable`.
+        """
+        task = asyncio.current_task(self._loop)
+        if task is not self._alone or self._waiting or perf_counter() > self._alone_until or failpoints.ACTIVE:
+            self._alone = task
+            return False
+        call = Call(verb, args, None)
+        try:
+            done = self._state(call, INLINE_BUSY_MS)
+        except _Busy:
+            return False
+        if call.error is not None:
+            raise call.error
+        if done is not None:
+            self._committed(done.touched, done.moved)
+        return True
 
     def _flush(self) -> None:
         self._scheduled = False
@@ -94,9 +107,11 @@ class SqliteWriter:
         try:
             done = self._transact(batch, INLINE_BUSY_MS)
         except _Busy:
-            self._handed_over = asyncio.get_running_loop().create_task(self._hand_over(batch))
+            self._alone_until = 0.0
+            self._handed_over = self._loop.create_task(self._hand_over(batch))
             return
         self._give_out(batch, done)
+        self._alone_until = perf_counter() + IN_A_ROW
 
     def _next_batch(self) -> list[Call]:
         if len(self._waiting) <= BATCH_LIMIT:
@@ -109,16 +124,15 @@ class SqliteWriter:
     def _schedule_again(self) -> None:
         if not self._scheduled:
             self._scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            self._loop.call_soon(self._flush)
 
     async def _hand_over(self, batch: list[Call]) -> None:
         """Wait for the lock in a thread; the event loop goes on meanwhile."""
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="agentflow-writer")
-        loop = asyncio.get_running_loop()
         done: SqliteTransaction | None = None
         try:
-            done = await loop.run_in_executor(self._thread, self._transact, batch, BUSY_MS)
+            done = await self._loop.run_in_executor(self._thread, self._transact, batch, BUSY_MS)
         except _Busy:
             locked = explain(self._path, driver.OperationalError("database is locked"))
             self._fail(batch, StoreUnavailable(f"{locked}; nothing was stored"))
@@ -141,33 +155,70 @@ class SqliteWriter:
 
         Raises `_Busy`, having run nothing, if the lock is not to be had in this time.
         """
+        only = batch[0] if len(batch) == 1 else None
+        if only is not None and is_single_statement(only.verb) and not failpoints.ACTIVE:
+            return self._state(only, busy_ms)
         try:
             connection = self._ready(busy_ms)
             connection.execute("BEGIN IMMEDIATE")
         except (driver.Error, StoreUnusable) as error:
-            if isinstance(error, driver.Error) and ("locked" in str(error) or "busy" in str(error)):
+            if is_busy(error):
                 raise _Busy from error
             self._fail(batch, self._unavailable(error))
             return None
         tx = SqliteTransaction(connection, to_micros(self._clock.now()))
+        is_guarded = only is None and (self._is_wary or failpoints.ACTIVE)
         try:
-            for call in batch:
-                self._run(connection, tx, call)
+            has_failed = run_all(connection, tx, batch, self._unavailable, is_guarded=is_guarded)
         except driver.Error as error:
+            has_failed = True
             self._fail(batch, self._unavailable(error))
-            self._close()
-            return None
+            if "full" not in str(error):
+                self._close()
+            if is_guarded:
+                return None
+        self._is_wary = only is None and has_failed
+        if has_failed and not is_guarded:
+            return None if only is not None else self._transact_again(batch, busy_ms)
+        return tx if self._commit(connection, batch) else None
+
+    def _transact_again(self, batch: list[Call], busy_ms: int) -> SqliteTransaction | None:
+        """Run a batch anew of which a verb has failed, each now behind a savepoint."""
+        for call in batch:
+            call.result = call.error = None
+        return self._transact(batch, busy_ms)
+
+    def _commit(self, connection: Connection, batch: list[Call]) -> bool:
         try:
             connection.execute("COMMIT")
         except driver.Error as error:
-            said = f"{explain(self._path, error)}; whether the last writes were stored is not known"
-            self._fail(batch, StoreUnavailable(said, may_be_stored=True))
-            self._close()
-            return None
+            self._unsure(batch, error)
+            return False
         self.commits += 1
+        self.outages.ended("writer")
         if failpoints.ACTIVE:
             for call in batch:
                 failpoints.reach(f"{call.verb.__name__}.after")
+        return True
+
+    def _state(self, call: Call, busy_ms: int) -> SqliteTransaction | None:
+        """Run a verb of a single statement with nothing around it: the statement is the transaction."""
+        try:
+            tx = SqliteTransaction(self._ready(busy_ms), to_micros(self._clock.now()))
+            call.result = call.verb(tx, *call.args)
+        except (driver.IntegrityError, StoreUnusable) as error:
+            call.error = self._unavailable(error)
+            return None
+        except driver.Error as error:
+            if is_busy(error):
+                raise _Busy from error
+            self._unsure([call], error)
+            return None
+        except BaseException as error:  # noqa: BLE001  it is given to whoever called the verb
+            call.error = error
+            return None
+        self.commits += 1
+        self.outages.ended("writer")
         return tx
 
     def _ready(self, busy_ms: int) -> Connection:
@@ -181,36 +232,17 @@ class SqliteWriter:
             self._busy_ms = busy_ms
         return connection
 
-    def _run(self, connection: Connection, tx: SqliteTransaction, call: Call) -> None:
-        """Run one verb, behind a savepoint if it has several statements.
-
-        Raises the driver's error only when the whole transaction is lost.
-        """
-        guarded = not getattr(call.verb, "is_single_statement", False)
-        if guarded:
-            connection.execute("SAVEPOINT verb")
-        try:
-            if failpoints.ACTIVE:
-                failpoints.reach(f"{call.verb.__name__}.before")
-            call.result = call.verb(tx, *call.args)
-            if failpoints.ACTIVE:
-                failpoints.reach(f"{call.verb.__name__}.inside")
-        except driver.Error as error:
-            if not connection.in_transaction:
-                raise
-            call.error = self._unavailable(error)
-        except BaseException as error:  # noqa: BLE001  it is given to whoever called the verb
-            call.error = error
-        if guarded:
-            if call.error is not None:
-                connection.execute("ROLLBACK TO verb")
-            connection.execute("RELEASE verb")
+    def _unsure(self, batch: list[Call], error: Exception) -> None:
+        """A commit failed: what became of it shows when the file is read anew."""
+        said = f"{explain(self._path, error)}; whether the last writes were stored is not known"
+        self._fail(batch, StoreUnavailable(said, may_be_stored=True))
+        self._close()
 
     def _unavailable(self, error: Exception) -> StoreUnavailable:
         return StoreUnavailable(f"{explain(self._path, error)}; nothing was stored")
 
-    @staticmethod
-    def _fail(batch: list[Call], error: AgentflowError) -> None:
+    def _fail(self, batch: list[Call], error: AgentflowError) -> None:
+        self.outages.began("writer", str(error))
         for call in batch:
             call.result, call.error = None, error
 
@@ -245,4 +277,5 @@ class SqliteWriter:
         if self._thread is not None:
             self._thread.shutdown(wait=True)
         self._is_closed = True
+        self._alone_until = 0.0
         self._close()

@@ -16,7 +16,7 @@ from agentflow.errors import IllegalTransition, SingletonTaken
 from agentflow.requests import NewEntry
 from agentflow.requests.forks import UNDOES
 from agentflow.states import TERMINAL, EntryKind, ParentClose, RunStatus, Transition
-from agentflow.store import journal, rows, tables
+from agentflow.store import journal, locks, rows, tables
 from agentflow.store.rows import table_of
 from agentflow.store.runs import get
 from agentflow.store.statements import Statement, const, consts
@@ -135,6 +135,7 @@ def cancel(tx: Transaction, run_id: str, by: str, reason: str) -> Run:
 
     One that is already ending is left to it; but where undoing has failed, it ends as it is.
     """
+    locks.before_end(tx, run_id)
     before = get(tx, run_id)
     said = f"cancelled by {by}" + (f": {reason}" if reason else "")
     if before.ending is not None and not before.is_finished:
@@ -176,6 +177,7 @@ def _parent(run_id: str) -> str:
 
 def pause(tx: Transaction, run_id: str, by: str, reason: str) -> Run:
     """Stop the run where it is, or mark it to stop at its next checkpoint."""
+    locks.run_of(tx, run_id)
     before = get(tx, run_id)
     told = {"run_id": run_id, "pause": json.dumps({"by": by, "reason": reason}, ensure_ascii=False)}
     if tx.run(PAUSE, told) == 0 and tx.run(MARK, told) == 0:
@@ -188,6 +190,7 @@ def pause(tx: Transaction, run_id: str, by: str, reason: str) -> Run:
 
 def resume(tx: Transaction, run_id: str, by: str, output: str | None) -> Run:
     """Queue a run that is paused or needs attention, or take back a pause that has not come to pass."""
+    locks.run_of(tx, run_id)
     before = get(tx, run_id)
     is_marked = before.status is RunStatus.RUNNING and before.pause is not None
     if not is_marked and before.status not in Transition.RESUME.sources:
@@ -232,6 +235,7 @@ def _without_end(tx: Transaction, run_id: str, key: str | None) -> Entry | None:
 
 def retry(tx: Transaction, run_id: str, by: str, reason: str) -> Run:
     """Queue an ended run for one more attempt, and with it the children that its end had cancelled."""
+    locks.run_of(tx, run_id)
     before = get(tx, run_id)
     _refuse_retry(tx, before)
     if tx.run(RETRY, {"run_id": run_id, "now": tx.now}) == 0:
@@ -247,6 +251,9 @@ def retry(tx: Transaction, run_id: str, by: str, reason: str) -> Run:
 
 def _refuse_retry(tx: Transaction, before: Run) -> None:
     """Raise `IllegalTransition` for what has been undone, `SingletonTaken` where another run holds the key."""
+    if before.pruned_at is not None:
+        remedy = f"Its journal was removed at {before.pruned_at}; start a new run."
+        raise IllegalTransition(run_id=before.id, verb="be retried", status=before.status, remedy=remedy)
     if before.status in TERMINAL and before.ending is not None:
         remedy = f"Its steps have been undone; fork it instead: `agentflow fork {before.id}`."
         raise IllegalTransition(run_id=before.id, verb="be retried", status=before.status, remedy=remedy)

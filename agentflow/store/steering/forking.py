@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, insert
 
 from agentflow.clock import MICROSECOND, from_micros, to_micros
+from agentflow.errors import IllegalTransition
 from agentflow.ids import RUN, new_id
 from agentflow.requests import NewEntry, forked
 from agentflow.requests.forks import corrections, said
@@ -15,7 +16,7 @@ from agentflow.store import journal, rows, tables
 from agentflow.store.rows import table_of
 from agentflow.store.runs import get
 from agentflow.store.statements import Statement
-from agentflow.store.waiting import events
+from agentflow.store.waiting import streams
 
 if TYPE_CHECKING:
     from agentflow.records import Entry, Run
@@ -29,6 +30,9 @@ MAKE = Statement(insert(run).values({c.name: bindparam(c.name) for c in run.colu
 def fork(tx: Transaction, request: ForkRun) -> Run:
     """The new run, with the entries it begins with. The original stays as it is, whatever state it is in."""
     original = get(tx, request.run_id)
+    if original.pruned_at is not None:
+        remedy = f"Its journal was removed at {original.pruned_at}; start a new run."
+        raise IllegalTransition(run_id=original.id, verb="be forked", status=original.status, remedy=remedy)
     entries = [rows.entry(row) for row in journal.entries(tx, original.id)]
     copied = forked(entries, request)
     run_id = request.id or new_id(RUN, from_micros(tx.now))
@@ -39,7 +43,7 @@ def fork(tx: Transaction, request: ForkRun) -> Run:
     journal.enter(tx, run_id, origin)
     for one in copied:
         tx.run(journal.ENTER, _copy(one, run_id))
-    events.read_as(tx, run_id, copied)
+    streams.read_as(tx, run_id, copied)
     told = NewEntry(kind=EntryKind.FORKED, input=corrections(entries, request), detail=said(request))
     journal.enter(tx, run_id, told, epoch=epoch)
     return get(tx, run_id)
@@ -62,7 +66,7 @@ def _values(tx: Transaction, original: Run, request: ForkRun, run_id: str) -> di
         "attempt": 1,
         "recoveries": 0,
         "origin": f"fork of {original.id}",
-        "root_id": run_id,
+        "root_id": "",
         "available_at": tx.now,
         "deadline_at": None if allowed is None else tx.now + allowed // MICROSECOND,
         "created_at": tx.now,

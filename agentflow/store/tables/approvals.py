@@ -6,7 +6,18 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Text
 from sqlmodel import Field
 
 from agentflow.states import ApprovalStatus
-from agentflow.store.tables.base import DOUBLE, STRICT, Base, instant, large_text, one_of, partial, text, whole
+from agentflow.store.tables.base import (
+    DOUBLE,
+    STRICT,
+    Base,
+    blob_names,
+    instant,
+    large_text,
+    one_of,
+    partial,
+    text,
+    whole,
+)
 
 
 class ApprovalRow(Base, table=True):
@@ -15,10 +26,13 @@ class ApprovalRow(Base, table=True):
     __tablename__ = "agentflow_approval"
     __table_args__ = (
         CheckConstraint(one_of("status", ApprovalStatus), name="status"),
-        partial("ix_agentflow_approval_deadline", "deadline_at", where="status = 'pending'"),
+        partial(
+            "ix_agentflow_approval_deadline", "deadline_at", where="status = 'pending' AND deadline_at IS NOT NULL"
+        ),
         partial("ix_agentflow_approval_inbox", "urgency", "id", where="status = 'pending'"),
-        Index("ix_agentflow_approval_decided_at", "decided_at", "id"),
-        Index("ix_agentflow_approval_run_id_key", "run_id", "key"),
+        partial("ix_agentflow_approval_decided_at", "decided_at", "id", where="decided_at IS NOT NULL"),
+        Index("ix_agentflow_approval_run_id", "run_id"),
+        *blob_names("agentflow_approval", "body", "evidence", "data", "schema", "default", "final", "patch"),
         STRICT,
     )
 
@@ -61,7 +75,11 @@ class DecisionRow(Base, table=True):
     """A decision that was accepted, by the id its sender chose; at most one for an approval."""
 
     __tablename__ = "agentflow_decision"
-    __table_args__ = (Index("uq_agentflow_decision_approval_id", "approval_id", unique=True), STRICT)
+    __table_args__ = (
+        Index("uq_agentflow_decision_approval_id", "approval_id", unique=True),
+        *blob_names("agentflow_decision", "final"),
+        STRICT,
+    )
 
     id: str = Field(sa_column=Column(Text, primary_key=True))
     approval_id: str = Field(sa_column=Column(Text, ForeignKey("agentflow_approval.id"), nullable=False))

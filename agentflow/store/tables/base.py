@@ -17,6 +17,8 @@ NAMING = {
     "pk": "pk_%(table_name)s",
 }
 STRICT = {"sqlite_strict": True}
+WITHOUT_ROWID = {"sqlite_with_rowid": False}
+"""The key's index is the table: half the pages and writes of a table of small rows that are looked up by their key."""
 LONG = BigInteger().with_variant(Integer(), "sqlite")  # STRICT tables know INTEGER only; it holds 64 bits there
 DOUBLE: Any = DOUBLE_PRECISION().with_variant(REAL(), "sqlite")
 
@@ -56,3 +58,13 @@ def partial(name: str, *columns: str, where: str, unique: bool = False) -> Index
     """An index of the rows that meet a condition."""
     condition = sql(where)
     return Index(name, *columns, unique=unique, sqlite_where=condition, postgresql_where=condition)
+
+
+def blob_names(table: str, *names: str) -> tuple[Index, ...]:
+    """For each payload column an index of the rows that name a blob in it, so that an unused blob is found by look-ups.
+
+    It is empty where payloads are small, and then costs an insert nothing that can be measured.
+    """
+    return tuple(
+        partial(f"ix_{table}_blob_{name}", name, where=f"substr(\"{name}\", 1, 5) = 'blob:'") for name in names
+    )

@@ -6,16 +6,27 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Text
 from sqlmodel import Field
 
 from agentflow.states import ParentClose, RunStatus
-from agentflow.store.tables.base import LONG, STRICT, Base, instant, large_text, one_of, partial, text, whole
+from agentflow.store.tables.base import (
+    LONG,
+    STRICT,
+    Base,
+    blob_names,
+    instant,
+    large_text,
+    one_of,
+    partial,
+    text,
+    whole,
+)
 
 # The runs that stand in a named queue: those that never started and those that go on.
 NAMED = "queue <> 'default'"
 NEW = "status = 'queued' AND epoch = 0"
-AGAIN = "status IN ('queued', 'waiting') AND epoch > 0"
+AGAIN = "status IN ('queued', 'waiting') AND available_at IS NOT NULL AND epoch > 0"
 
 
 class RunRow(Base, table=True):
-    """A run: its journal's materialised state."""
+    """A run: its journal's materialised state. `root_id` is empty where the run is its own root."""
 
     __tablename__ = "agentflow_run"
     __table_args__ = (
@@ -33,7 +44,7 @@ class RunRow(Base, table=True):
             "available_at",
             "task",
             "version",
-            where="status IN ('queued', 'waiting') AND queue = 'default'",
+            where="status IN ('queued', 'waiting') AND available_at IS NOT NULL AND queue = 'default'",
         ),
         partial("ix_agentflow_run_held", "worker_id", where="status = 'running'"),
         partial("ix_agentflow_run_deadline", "deadline_at", where="deadline_at IS NOT NULL AND finished_at IS NULL"),
@@ -60,6 +71,8 @@ class RunRow(Base, table=True):
             unique=True,
         ),
         partial("ix_agentflow_run_parent_id", "parent_id", where="parent_id IS NOT NULL"),
+        partial("ix_agentflow_run_forked_from", "forked_from", where="forked_from IS NOT NULL"),
+        *blob_names("agentflow_run", "input", "output", "error"),
         Index("ix_agentflow_run_status", "status", "id"),
         STRICT,
     )
@@ -97,6 +110,7 @@ class RunRow(Base, table=True):
     ending: str | None = Field(sa_column=text(nullable=True))
     pause: str | None = Field(sa_column=text(nullable=True))
     forked_from: str | None = Field(sa_column=text(nullable=True))
+    pruned_at: int | None = Field(default=None, sa_column=instant())
 
 
 class EntryRow(Base, table=True):
@@ -105,6 +119,7 @@ class EntryRow(Base, table=True):
     __tablename__ = "agentflow_journal"
     __table_args__ = (
         Index("uq_agentflow_journal_run_id_seq", "run_id", "seq", unique=True),
+        *blob_names("agentflow_journal", "input", "output", "error", "detail"),
         STRICT,
     )
 
@@ -153,6 +168,10 @@ class WorkerRow(Base, table=True):
     started_at: int = Field(sa_column=instant(nullable=False))
     lease_until: int = Field(sa_column=instant(nullable=False))
     tasks: str = Field(sa_column=text(default="[]"))
+    labels: str = Field(sa_column=text(default="[]"))
+    lacks: str = Field(sa_column=text(default="{}"))
+    queues: str = Field(sa_column=text(default="[]"))
+    draining_at: int | None = Field(default=None, sa_column=instant())
 
 
 class BlobRow(Base, table=True):

@@ -6,17 +6,29 @@ from sqlalchemy import CheckConstraint, Column, ForeignKey, Index, Text
 from sqlmodel import Field
 
 from agentflow.states import CallbackStatus
-from agentflow.store.tables.base import LONG, STRICT, Base, instant, large_text, one_of, partial, text, whole
+from agentflow.store.tables.base import (
+    LONG,
+    STRICT,
+    WITHOUT_ROWID,
+    Base,
+    blob_names,
+    instant,
+    large_text,
+    one_of,
+    partial,
+    text,
+    whole,
+)
 
 
 class WaitRow(Base, table=True):
-    """An open wait; deleted when it is answered or withdrawn."""
+    """An open wait; deleted when it is answered or withdrawn. Nobody looks for that of an approval by its subject."""
 
     __tablename__ = "agentflow_wait"
     __table_args__ = (
-        Index("ix_agentflow_wait_subject", "subject", "kind"),
+        partial("ix_agentflow_wait_subject", "subject", "kind", where="subject IS NOT NULL AND kind <> 'approval'"),
         partial("ix_agentflow_wait_due", "due_at", where="due_at IS NOT NULL AND kind IN ('event', 'message')"),
-        STRICT,
+        STRICT | WITHOUT_ROWID,
     )
 
     run_id: str = Field(sa_column=Column(Text, ForeignKey("agentflow_run.id"), primary_key=True))
@@ -35,6 +47,7 @@ class EventRow(Base, table=True):
         Index("uq_agentflow_event_name_key_seq", "name", "key", "seq", unique=True),
         Index("ix_agentflow_event_name_key_sent_at", "name", "key", "sent_at", "seq"),
         Index("ix_agentflow_event_sent_at", "sent_at", "id"),
+        *blob_names("agentflow_event", "payload"),
         STRICT,
     )
 
@@ -52,7 +65,7 @@ class CursorRow(Base, table=True):
     """How far a run has read the stream of messages of one name and key."""
 
     __tablename__ = "agentflow_cursor"
-    __table_args__ = (STRICT,)
+    __table_args__ = (Index("ix_agentflow_cursor_name_key", "name", "key"), STRICT)
 
     run_id: str = Field(sa_column=Column(Text, ForeignKey("agentflow_run.id"), primary_key=True))
     name: str = Field(sa_column=Column(Text, primary_key=True))
@@ -68,6 +81,7 @@ class CallbackRow(Base, table=True):
         CheckConstraint(one_of("status", CallbackStatus), name="status"),
         Index("uq_agentflow_callback_token_digest", "token_digest", unique=True),
         Index("ix_agentflow_callback_run_id_key", "run_id", "key"),
+        *blob_names("agentflow_callback", "output", "error", "details"),
         partial("ix_agentflow_callback_lapses_at", "lapses_at", where="status = 'pending' AND lapses_at IS NOT NULL"),
         STRICT,
     )
@@ -91,7 +105,7 @@ class HeartbeatRow(Base, table=True):
     """What a step last said of its progress, for its next attempt."""
 
     __tablename__ = "agentflow_heartbeat"
-    __table_args__ = (STRICT,)
+    __table_args__ = (*blob_names("agentflow_heartbeat", "details"), STRICT)
 
     run_id: str = Field(sa_column=Column(Text, ForeignKey("agentflow_run.id"), primary_key=True))
     key: str = Field(sa_column=Column(Text, primary_key=True))

@@ -14,7 +14,7 @@ from agentflow.clock import MICROSECOND, from_micros, to_micros
 from agentflow.errors import CallbackLapsed, CallbackNotFound, CallbackResolved
 from agentflow.payloads import canonical, digest
 from agentflow.states import CallbackStatus, WaitKind
-from agentflow.store import journal, rows, tables
+from agentflow.store import journal, locks, rows, tables
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, by_index, const
 from agentflow.store.waiting import waits
@@ -34,6 +34,7 @@ OVER = frozenset({CallbackStatus.TIMED_OUT, CallbackStatus.CANCELLED})
 CREATE = Statement(insert(callback).values({c.name: bindparam(c.name) for c in callback.columns}))
 BY_DIGEST = Statement(select(callback).where(callback.c.token_digest == bindparam("token_digest")))
 BY_ID = Statement(select(callback).where(callback.c.id == bindparam("id")))
+LOCKED = Statement(select(callback).where(callback.c.id == bindparam("id")).with_for_update())
 OF_RUN = Statement(
     select(callback).where(callback.c.run_id == bindparam("run_id")).order_by(callback.c.created_at, callback.c.id)
 )
@@ -103,6 +104,22 @@ def get(tx: Transaction, token_digest: str) -> Callback:
     return rows.callback(row)
 
 
+def _locked(tx: Transaction, token_digest: str) -> Callback:
+    """The callback of this token, and its run held. Raises `CallbackNotFound`."""
+    found = get(tx, token_digest)
+    if not tx.is_alone:
+        _lock(tx, found)
+        found = get(tx, token_digest)
+    return found
+
+
+def _lock(tx: Transaction, found: Callback) -> None:
+    """Hold its run and those that wait for it, then the callback."""
+    waiting = [row[0] for row in waits.for_subject(tx, WaitKind.CALLBACK, found.id)]
+    locks.runs_of(tx, [found.run_id, *waiting])
+    tx.row(LOCKED, {"id": found.id})
+
+
 def of_run(tx: Transaction, run_id: str) -> Sequence[Callback]:
     """The run's callbacks, oldest first."""
     return [rows.callback(row) for row in tx.rows(OF_RUN, {"run_id": run_id})]
@@ -113,7 +130,7 @@ def of_run(tx: Transaction, run_id: str) -> Sequence[Callback]:
 
 def resolve_callback(tx: Transaction, request: ResolveCallback) -> Callback | AgentflowError:
     """Record the answer and let the run go on, or say why not."""
-    found = get(tx, request.token_digest)
+    found = _locked(tx, request.token_digest)
     status = CallbackStatus.COMPLETED if request.error is None else CallbackStatus.FAILED
     if found.status is status and _says(found.output, found.error) == _says(request.output, request.error):
         return found  # this very answer
@@ -131,7 +148,7 @@ def _says(output: str | None, error: str | None) -> tuple[str | None, str | None
 
 def beat_callback(tx: Transaction, token_digest: str, details: str | None) -> Callback | AgentflowError:
     """Put the time-out off by the heartbeat time, and keep what was said."""
-    found = get(tx, token_digest)
+    found = _locked(tx, token_digest)
     refusal = _refusal(tx, found)
     if refusal is not None:
         return refusal
@@ -170,7 +187,7 @@ def _settle(tx: Transaction, found: Callback, status: CallbackStatus, output: st
 
 def answer_opened(tx: Transaction, run_id: str, new: OpenWait) -> None:
     """Answer a wait that has just been opened if the callback has its answer; else say until when it waits."""
-    row = tx.row(BY_ID, {"id": new.subject})
+    row = tx.row(LOCKED, {"id": new.subject})
     found = None if row is None else rows.callback(row)
     if found is None:
         waits.answer(tx, run_id, new.key, waits.callback_answer(new.key, str(new.subject), CallbackStatus.CANCELLED))
@@ -190,9 +207,18 @@ def is_resolved(tx: Transaction, callback_id: str) -> bool:
 def expire(tx: Transaction, limit: int) -> int:
     """Time out callbacks that nobody answered or kept alive, oldest first."""
     overdue = [rows.callback(row) for row in tx.rows(OVERDUE, {"now": tx.now, "limit": limit})]
-    for found in overdue:
+    lapsed = [found for found in overdue if tx.is_alone or _is_overdue_still(tx, found)]
+    for found in lapsed:
         _settle(tx, found, CallbackStatus.TIMED_OUT, None, None)
-    return len(overdue)
+    return len(lapsed)
+
+
+def _is_overdue_still(tx: Transaction, found: Callback) -> bool:
+    """Whether nobody answered it or kept it alive before it was held."""
+    _lock(tx, found)
+    row = tx.row(BY_ID, {"id": found.id})
+    current = None if row is None else rows.callback(row)
+    return current is not None and current.is_pending and (current.lapses_at or found.lapses_at) == found.lapses_at
 
 
 def revive(tx: Transaction, run_id: str) -> None:

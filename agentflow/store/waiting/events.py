@@ -12,25 +12,24 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select
 
 from agentflow.clock import from_micros, to_micros
 from agentflow.errors import IdempotencyMismatch
 from agentflow.payloads import canonical, digest
 from agentflow.requests import NewEntry, event_subject
 from agentflow.states import EntryKind, WaitKind
-from agentflow.store import journal, rows, tables
+from agentflow.store import locks, rows, tables
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, by_index, const, consts
-from agentflow.store.waiting import waits
+from agentflow.store.waiting import streams, waits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from agentflow.errors import AgentflowError
-    from agentflow.records import Entry, Event
-    from agentflow.requests import Lease, OpenWait, ReceiveEvents, SendEvent
+    from agentflow.records import Event
+    from agentflow.requests import OpenWait, SendEvent
     from agentflow.store.transaction import Transaction
 
 event = table_of(tables.EventRow)
@@ -38,29 +37,11 @@ cursor = table_of(tables.CursorRow)
 wait = table_of(tables.WaitRow)
 run = table_of(tables.RunRow)
 
-RECEIVE = "receive"
-RECEIVED = "received"
 TIMED_OUT = "timed_out"
 TIMED = (WaitKind.EVENT, WaitKind.MESSAGE)
-OF_STREAM = (event.c.name == bindparam("name"), event.c.key == bindparam("key"))
 
 STORE = Statement(insert(event).values({c.name: bindparam(c.name) for c in event.columns}))
-BY_ID = Statement(select(event).where(event.c.id == bindparam("id")))
-LAST = Statement(select(func.max(event.c.seq)).where(*OF_STREAM))
-SINCE = Statement(
-    select(event)
-    .where(*OF_STREAM, event.c.sent_at >= bindparam("since"))
-    .order_by(event.c.sent_at, event.c.seq)
-    .limit(bindparam("limit"))
-    .offset(const(0))
-)
-AFTER = Statement(
-    select(event)
-    .where(*OF_STREAM, event.c.seq > bindparam("seq"))
-    .order_by(event.c.seq)
-    .limit(bindparam("limit"))
-    .offset(const(0))
-)
+LAST = Statement(select(func.max(event.c.seq)).where(*streams.OF_STREAM))
 LATEST = Statement(
     select(event).order_by(event.c.sent_at.desc(), event.c.id.desc()).limit(bindparam("limit")).offset(const(0))
 )
@@ -71,15 +52,6 @@ LATEST_NAMED = Statement(
     .limit(bindparam("limit"))
     .offset(const(0))
 )
-BEGUN = Statement(select(run.c.created_at, run.c.forked_from).where(run.c.id == bindparam("run_id")))
-_MINE = (
-    cursor.c.run_id == bindparam("run_id"),
-    cursor.c.name == bindparam("name"),
-    cursor.c.key == bindparam("key"),
-)
-READ_TO = Statement(select(cursor.c.seq).where(*_MINE))
-READ_ON = Statement(update(cursor).where(*_MINE).values(seq=bindparam("read_to")))
-BEGIN = Statement(insert(cursor).values({c.name: bindparam(c.name) for c in cursor.columns}))
 OVERDUE = Statement(
     select(wait.c.run_id, wait.c.key, wait.c.kind, wait.c.subject)
     .where(wait.c.due_at.is_not(None), wait.c.kind.in_(consts(TIMED)), wait.c.due_at <= bindparam("now"))
@@ -100,7 +72,8 @@ NEXT_DUE = Statement(
 
 def send_event(tx: Transaction, request: SendEvent) -> Event | AgentflowError:
     """Store the event and answer who waits for it; the first one of this id, if there is one."""
-    known = tx.row(BY_ID, {"id": request.id})
+    _lock_stream(tx, request)
+    known = tx.row(streams.BY_ID, {"id": request.id})
     if known is not None:
         return _again(rows.event(known), request)
     last = tx.row(LAST, {"name": request.name, "key": request.key})
@@ -119,6 +92,15 @@ def send_event(tx: Transaction, request: SendEvent) -> Event | AgentflowError:
     _answer_events(tx, sent)
     _answer_messages(tx, sent)
     return sent
+
+
+def _lock_stream(tx: Transaction, request: SendEvent) -> None:
+    """Hold who waits for the event, and then its stream: nobody begins to wait for it before it is stored."""
+    if not tx.is_alone:
+        subject = event_subject(request.name, request.key)
+        waiting = [row[0] for kind in TIMED for row in waits.for_subject(tx, kind, subject)]
+        locks.runs_of(tx, waiting)
+        locks.names(tx, f"event:{subject}")
 
 
 def _content(request: SendEvent) -> str:
@@ -153,13 +135,13 @@ def _answer_messages(tx: Transaction, sent: Event) -> None:
             _time_out(tx, run_id, key, WaitKind.MESSAGE, subject)
         elif run_id not in served:
             served.add(run_id)
-            _read_on(tx, run_id, sent)
+            streams.read_on(tx, run_id, sent)
             waits.answer(tx, run_id, key, _received(sent, key, WaitKind.MESSAGE))
 
 
 def _received(sent: Event, key: str, kind: WaitKind) -> NewEntry:
     said = {
-        "outcome": RECEIVED,
+        "outcome": streams.RECEIVED,
         "event": sent.id,
         "seq": sent.seq,
         "by": sent.sent_by,
@@ -180,10 +162,11 @@ def _received(sent: Event, key: str, kind: WaitKind) -> NewEntry:
 def answer_opened(tx: Transaction, run_id: str, new: OpenWait) -> None:
     """Answer a wait that has just been opened with what was sent before; time it out if it was to wait no time."""
     kind, subject = new.kind, str(new.subject)
+    locks.names(tx, f"event:{subject}")
     found = _sent_before(tx, run_id, new)
     if found:
         if kind is WaitKind.MESSAGE:
-            _read_on(tx, run_id, found[0])
+            streams.read_on(tx, run_id, found[0])
         waits.answer(tx, run_id, new.key, _received(found[0], new.key, kind))
     elif new.due_at is not None and new.due_at <= from_micros(tx.now):
         _time_out(tx, run_id, new.key, kind, subject)
@@ -199,72 +182,9 @@ def _sent_before(tx: Transaction, run_id: str, new: OpenWait) -> list[Event]:
     name, _, key = str(new.subject).partition(":")
     stream = {"name": name, "key": key}
     if new.kind is WaitKind.MESSAGE:
-        return _unread(tx, run_id, stream, new.since, limit=1)
-    since = _from(tx, run_id, new.since)
-    return [rows.event(row) for row in tx.rows(SINCE, stream | {"since": since, "limit": 1})]
-
-
-def _unread(tx: Transaction, run_id: str, stream: dict[str, str], since: datetime | None, *, limit: int) -> list[Event]:
-    """The next messages of the stream that the run has not had; `since` counts until it has had one."""
-    read_to = tx.row(READ_TO, stream | {"run_id": run_id})
-    if read_to is None:
-        found = tx.rows(SINCE, stream | {"since": _from(tx, run_id, since), "limit": limit})
-    else:
-        found = tx.rows(AFTER, stream | {"seq": read_to[0], "limit": limit})
-    return [rows.event(row) for row in found]
-
-
-def _from(tx: Transaction, run_id: str, since: datetime | None) -> int:
-    """From when on events count: where nothing else is said, from when the run, or what it is a fork of, began."""
-    if since is not None:
-        return to_micros(since)
-    origin: str | None = run_id
-    begun = tx.now
-    while origin is not None and (row := tx.row(BEGUN, {"run_id": origin})) is not None:
-        begun, origin = row
-    return begun
-
-
-def _read_on(tx: Transaction, run_id: str, last: Event) -> None:
-    stream = {"run_id": run_id, "name": last.name, "key": last.key}
-    if tx.run(READ_ON, stream | {"read_to": last.seq}) == 0:
-        tx.run(BEGIN, stream | {"seq": last.seq})
-
-
-def receive_events(tx: Transaction, lease: Lease, request: ReceiveEvents, entry: NewEntry) -> Sequence[Event]:
-    """Give the run what it has not had yet, and record with `entry` that it has it."""
-    stream = {"name": request.name, "key": request.key}
-    found = _unread(tx, lease.run_id, stream, request.since, limit=request.limit)
-    found = found[: _that_fit(found)]
-    entry.output = f"[{','.join(one.payload for one in found)}]"
-    entry.detail = json.dumps({"events": [one.id for one in found]}, ensure_ascii=False)
-    journal.append(tx, lease, entry)
-    if found:
-        _read_on(tx, lease.run_id, found[-1])
-    return found
-
-
-def _that_fit(found: Sequence[Event]) -> int:
-    """How many of the messages make an entry of bearable size: one at least."""
-    size = 0
-    for count, one in enumerate(found):
-        size += len(one.payload)
-        if size > LARGEST and count:
-            return count
-    return len(found)
-
-
-LARGEST = 1024 * 1024
-
-
-def read_as(tx: Transaction, run_id: str, entries: Iterable[Entry]) -> None:
-    """Let a run that begins with these entries have had the messages they tell of, and read on after them."""
-    for entry in entries:
-        said = json.loads(entry.detail or "{}") if entry.operation in {WaitKind.MESSAGE, RECEIVE} else {}
-        for event_id in [*said.get("events", ()), *([said["event"]] if said.get("outcome") == RECEIVED else ())]:
-            row = tx.row(BY_ID, {"id": event_id})
-            if row is not None:
-                _read_on(tx, run_id, rows.event(row))
+        return streams.unread(tx, run_id, stream, new.since, limit=1)
+    since = streams.from_when(tx, run_id, new.since)
+    return [rows.event(row) for row in tx.rows(streams.SINCE, stream | {"since": since, "limit": 1})]
 
 
 # -- time
@@ -273,9 +193,16 @@ def read_as(tx: Transaction, run_id: str, entries: Iterable[Entry]) -> None:
 def expire(tx: Transaction, limit: int) -> int:
     """Time out overdue waits, oldest first."""
     overdue = tx.rows(OVERDUE, {"now": tx.now, "limit": limit})
-    for run_id, key, kind, subject in overdue:
-        _time_out(tx, run_id, key, WaitKind(kind), subject)
-    return len(overdue)
+    return sum(_time_out_still(tx, run_id, key, WaitKind(kind), subject) for run_id, key, kind, subject in overdue)
+
+
+def _time_out_still(tx: Transaction, run_id: str, key: str, kind: WaitKind, subject: str) -> bool:
+    """Time it out unless somebody was quicker."""
+    locks.run_of(tx, run_id)
+    is_open = tx.is_alone or waits.is_open(tx, run_id, key)
+    if is_open:
+        _time_out(tx, run_id, key, kind, subject)
+    return is_open
 
 
 def _time_out(tx: Transaction, run_id: str, key: str, kind: WaitKind, subject: str) -> None:

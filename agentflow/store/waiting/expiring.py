@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, func, select, update
 
 from agentflow.requests import NewEntry
 from agentflow.states import EntryKind, RunStatus, Transition
-from agentflow.store import journal, tables
+from agentflow.store import journal, locks, tables
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, by_index, const
 from agentflow.store.waiting import waits
@@ -43,8 +43,14 @@ NEXT = Statement(
 def expire_unstarted(tx: Transaction, limit: int) -> int:
     """Expire overdue runs that never started and tell their parents; how many."""
     overdue = tx.rows(OVERDUE, {"now": tx.now, "limit": limit})
-    for (run_id,) in overdue:
-        if tx.run(EXPIRE, {"run_id": run_id, "now": tx.now}):
-            journal.enter(tx, run_id, NewEntry(kind=EntryKind.RUN_EXPIRED))
-            waits.tell_parents(tx, run_id, Transition.EXPIRE.target, None, None)
-    return len(overdue)
+    return sum(_expire(tx, run_id) for (run_id,) in overdue)
+
+
+def _expire(tx: Transaction, run_id: str) -> bool:
+    """Expire the run unless it was started or ended a moment ago."""
+    locks.before_end(tx, run_id)
+    if tx.run(EXPIRE, {"run_id": run_id, "now": tx.now}) == 0:
+        return False
+    journal.enter(tx, run_id, NewEntry(kind=EntryKind.RUN_EXPIRED))
+    waits.tell_parents(tx, run_id, Transition.EXPIRE.target, None, None)
+    return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, exists, insert, select, update
 
 from agentflow.clock import MICROSECOND, to_micros
 from agentflow.errors import CallbackFailed
@@ -40,21 +40,24 @@ UNHURRIED = 30 * 24 * HOUR
 
 OPEN = Statement(insert(wait).values({c.name: bindparam(c.name) for c in wait.columns}))
 OF_RUN = Statement(select(wait).where(wait.c.run_id == bindparam("run_id")))
+IS_OPEN = Statement(select(const(1)).where(wait.c.run_id == bindparam("run_id"), wait.c.key == bindparam("key")))
 CLOSE = Statement(delete(wait).where(wait.c.run_id == bindparam("run_id"), wait.c.key == bindparam("key")))
 CLOSE_ALL = Statement(delete(wait).where(wait.c.run_id == bindparam("run_id")).returning(wait.c.kind, wait.c.subject))
+SOUGHT = wait.c.kind != const(WaitKind.APPROVAL.value)
+"""What the index of subjects holds: the wait for an approval is found by the run and key that the approval names."""
 FOR_CHILD = Statement(
     select(wait.c.run_id, wait.c.key).where(
-        wait.c.subject == bindparam("child"), wait.c.kind == const(WaitKind.CHILD.value)
+        wait.c.subject == bindparam("child"), wait.c.kind == const(WaitKind.CHILD.value), SOUGHT
     )
 )
 FOR_SUBJECT = Statement(
     select(wait.c.run_id, wait.c.key, wait.c.due_at)
-    .where(wait.c.subject == bindparam("subject"), wait.c.kind == bindparam("kind"))
+    .where(wait.c.subject == bindparam("subject"), wait.c.kind == bindparam("kind"), SOUGHT)
     .order_by(wait.c.opened_at, wait.c.key)
 )
 PUT_OFF = Statement(
     update(wait)
-    .where(wait.c.subject == bindparam("of"), wait.c.kind == bindparam("of_kind"))
+    .where(wait.c.subject == bindparam("of"), wait.c.kind == bindparam("of_kind"), SOUGHT)
     .values(due_at=bindparam("due_at"))
 )
 WITHDRAW_CALLBACKS = Statement(
@@ -62,6 +65,21 @@ WITHDRAW_CALLBACKS = Statement(
     .where(callback.c.run_id == bindparam("of_run"), callback.c.status == const(CallbackStatus.PENDING.value))
     .values(status=const(CallbackStatus.CANCELLED.value), resolved_at=bindparam("now"))
     .returning(callback.c.id)
+)
+LEFT = Statement(
+    select(
+        exists(select(const(1)).where(wait.c.run_id == bindparam("run_id")))
+        | exists(
+            select(const(1)).where(
+                wait.c.subject == bindparam("run_id"), wait.c.kind == const(WaitKind.CHILD.value), SOUGHT
+            )
+        ),
+        exists(
+            select(const(1)).where(
+                callback.c.run_id == bindparam("run_id"), callback.c.status == const(CallbackStatus.PENDING.value)
+            )
+        ),
+    )
 )
 ENDED_CHILD = Statement(
     select(run.c.status, run.c.output, run.c.error).where(
@@ -100,7 +118,7 @@ def open_wait(tx: Transaction, run_id: str, task: str, epoch: int, new: OpenWait
         {
             "run_id": run_id,
             "key": new.key,
-            "kind": new.kind,
+            "kind": new.kind.value,
             "subject": new.subject,
             "opened_at": tx.now,
             "due_at": None if new.due_at is None else to_micros(new.due_at),
@@ -108,7 +126,7 @@ def open_wait(tx: Transaction, run_id: str, task: str, epoch: int, new: OpenWait
     )
     if new.approval is not None:
         _open_approval(tx, run_id, task, new.key, new.approval)
-    opened = NewEntry(kind=EntryKind.WAIT_OPENED, key=new.key, operation=new.kind, detail=new.detail)
+    opened = NewEntry(kind=EntryKind.WAIT_OPENED, key=new.key, operation=new.kind.value, detail=new.detail)
     journal.enter(tx, run_id, opened, epoch=epoch)
 
 
@@ -122,7 +140,7 @@ def _open_approval(tx: Transaction, run_id: str, task: str, key: str, new: NewAp
         "run_id": run_id,
         "task": task,
         "key": key,
-        "status": ApprovalStatus.PENDING,
+        "status": ApprovalStatus.PENDING.value,
         "allow": ",".join(new.allow),
         "version": 1,
         "created_at": tx.now,
@@ -151,6 +169,20 @@ def tell_parents(tx: Transaction, child_id: str, status: str, output: str | None
     """Answer every wait for this child run."""
     for run_id, key in tx.rows(FOR_CHILD, {"child": child_id}):
         answer(tx, run_id, key, child_ended(key, status, output, error))
+
+
+def is_open(tx: Transaction, run_id: str, key: str) -> bool:
+    """Whether the run still waits for it."""
+    return tx.row(IS_OPEN, {"run_id": run_id, "key": key}) is not None
+
+
+def end(tx: Transaction, run_id: str, status: str, output: str | None, error: str | None) -> None:
+    """Withdraw what a run that has ended leaves behind and answer who waits for it; most leave nothing to nobody."""
+    left = tx.row(LEFT, {"run_id": run_id})
+    if left == (0, 0):
+        return
+    withdraw(tx, run_id)
+    tell_parents(tx, run_id, status, output, error)
 
 
 def for_subject(tx: Transaction, kind: WaitKind, subject: str) -> Sequence[Row]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from datetime import datetime, timedelta
 
+    from agentflow.clock import Clock
     from agentflow.store.sqlite.store import SqliteStore
 
 
@@ -52,6 +53,10 @@ class MortalStore(SqlStore):
     def __init__(self, inner: SqliteStore, fate: Fate) -> None:
         self._inner = inner
         self._fate = fate
+
+    @property
+    def clock(self) -> Clock:
+        return self._inner.clock
 
     def write(self, verb: Any, *args: Any, **kwargs: Any) -> Any:
         assert not kwargs, "verbs take their arguments by position"

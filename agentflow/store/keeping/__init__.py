@@ -1,0 +1,1 @@
+"""Keeping a database: checking, pruning, backing up, restoring and moving it."""

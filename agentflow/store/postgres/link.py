@@ -1,0 +1,111 @@
+"""The writer's connection: made when it is needed, given up when it fails, and not asked for too often meanwhile."""
+
+from __future__ import annotations
+
+import random
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from agentflow.errors import StoreUnusable
+from agentflow.store.postgres.server import begin, connect, driver, has_hung_up, is_pooled
+
+if TYPE_CHECKING:
+    from psycopg import Connection
+
+STATEMENTS: Final = 500
+"""How many prepared statements a connection keeps: more than there are verbs' statements."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
+"""Seconds between tries to reach a server that is away."""
+MODE: Final = "ISOLATION LEVEL READ COMMITTED"
+BEGIN_MANY: Final = f"BEGIN {MODE}; SET LOCAL lock_timeout = '100ms'".encode()
+LOCKS_BRIEFLY: Final = b"SET LOCAL lock_timeout = '100ms'"
+"""A batch holds the locks of all its verbs, so it does not wait long for one more; a verb alone may."""
+
+
+class Link:
+    """One connection to write on, for one thread."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._error: Any = driver().Error
+        self._connection: Connection[Any] | None = connect(url)
+        self._prepares = True
+        self._away: StoreUnusable | None = None
+        self._pause = FIRST_PAUSE
+        self._next_try = 0.0
+        self._adopt(self._connection)
+
+    def connection(self) -> Connection[Any]:
+        """The connection, a new one if the last was lost. Raises `StoreUnusable`, soon after a failed try at once."""
+        if self._connection is not None and not self._connection.closed:
+            if not has_hung_up(self._connection):
+                return self._connection
+            self.drop()
+        if self._away is not None and time.monotonic() < self._next_try:
+            raise self._away
+        try:
+            self._connection = connect(self._url)
+        except StoreUnusable as error:
+            self._away = error
+            self._next_try = time.monotonic() + self._pause
+            self._pause = min(self._pause * 2, LONGEST_PAUSE)
+            raise
+        self._away, self._pause = None, FIRST_PAUSE
+        self._adopt(self._connection)
+        return self._connection
+
+    def _adopt(self, connection: Connection[Any]) -> None:
+        connection.prepared_max = STATEMENTS
+        if not self._prepares:
+            connection.prepare_threshold = None
+
+    @property
+    def is_pooled(self) -> bool:
+        """Whether what is set for the session is not certain to be there for the next transaction."""
+        return self._connection is not None and is_pooled(self._connection)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether the connection is gone."""
+        return self._connection is None or bool(self._connection.closed)
+
+    def fileno(self) -> int:
+        """The number of its socket, to hang up on a server that has fallen silent."""
+        return -1 if self._connection is None else self._connection.fileno()
+
+    def begin(self, *, many: bool) -> None:
+        """Begin a transaction, of several verbs or of one."""
+        connection = self.connection()
+        if many and not is_pooled(connection):
+            connection.execute(BEGIN_MANY, prepare=False)
+            return
+        begin(connection, MODE)
+        if many:
+            connection.execute(LOCKS_BRIEFLY, prepare=False)
+
+    def stop_preparing(self) -> None:
+        """From now on prepare no statement: the server connections behind this one change."""
+        self._prepares = False
+        if self._connection is not None:
+            self._connection.prepare_threshold = None
+
+    def roll_back(self) -> None:
+        """Leave a transaction that failed; a connection that cannot is given up."""
+        if self._connection is None:
+            return
+        try:
+            self._connection.rollback()
+        except self._error:
+            self.drop()
+
+    def rest(self, count: int) -> None:
+        """Let the other transaction, that was in the way, end: longer the more often it was."""
+        time.sleep(random.uniform(0, min(0.002 * 2**count, 0.2)))  # noqa: S311  a jitter
+
+    def drop(self) -> None:
+        """Give the connection up."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(self._error):
+                connection.close()

@@ -1,0 +1,74 @@
+"""Runs that completed, and that nobody waits for: moved and recorded together.
+
+A first statement locks them, a second looks and writes: whoever begins to wait for a run locks it too, so what the
+second sees is all there is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from agentflow.requests import Completed, NewEntry
+from agentflow.states import CallbackStatus, EntryKind, RunStatus, WaitKind
+from agentflow.store import blobs, journal, outcomes
+from agentflow.store.postgres.together.appends import COLUMNS, LAST_SEQ
+from agentflow.store.postgres.together.given import arrays, given, names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from agentflow.store.calls import Call
+    from agentflow.store.postgres.transaction import PostgresTransaction
+
+LOCK: Final = "SELECT 1 FROM agentflow_run WHERE id = ANY (%(run_id)s::text[]) ORDER BY id FOR UPDATE"
+COMPLETE_ALL: Final = f"""
+WITH new AS MATERIALIZED (SELECT * FROM {given(COLUMNS)}), moved AS (
+    UPDATE agentflow_run AS run
+    SET status = '{RunStatus.COMPLETED.value}', worker_id = NULL, output = new.output, error = NULL, pause = NULL,
+        available_at = NULL, finished_at = new.at
+    FROM new
+    WHERE run.id = new.run_id AND run.epoch = new.epoch AND run.status = '{RunStatus.RUNNING.value}'
+        AND run.parent_id IS NULL
+        AND NOT EXISTS (SELECT 1 FROM agentflow_wait AS own WHERE own.run_id = run.id)
+        AND NOT EXISTS (
+            SELECT 1 FROM agentflow_wait AS other WHERE other.subject = run.id AND other.kind = '{WaitKind.CHILD.value}'
+        )
+        AND NOT EXISTS (
+            SELECT 1 FROM agentflow_callback AS asked
+            WHERE asked.run_id = run.id AND asked.status = '{CallbackStatus.PENDING.value}'
+        )
+    RETURNING run.id
+)
+INSERT INTO agentflow_journal (seq, {names(COLUMNS)})
+SELECT {LAST_SEQ} + 1, {names(COLUMNS, "given.")}
+FROM new AS given JOIN moved ON moved.id = given.run_id
+RETURNING run_id
+"""  # noqa: S608  put together from the names of columns and states
+
+
+class Completions:
+    """`outcomes.finish` of a run that completed, with an output that fits into its row."""
+
+    def takes(self, call: Call) -> bool:
+        if call.verb is not outcomes.finish:
+            return False
+        outcome = call.args[1]
+        return isinstance(outcome, Completed) and (outcome.output is None or not blobs.is_large(outcome.output))
+
+    def run(self, tx: PostgresTransaction, calls: Sequence[Call]) -> Sequence[Call]:
+        by_run = {call.args[0].run_id: call for call in calls}
+        if len(by_run) < len(calls):
+            return calls  # two turns say that one run completed: one of them has lost it
+        values = [self._values(tx, call) for call in calls]
+        columns = arrays(COLUMNS, values)
+        tx.fetch(LOCK, columns)
+        done = {row[0] for row in tx.fetch(COMPLETE_ALL, columns)}
+        tx.touched |= done
+        tx.moved |= done
+        return [call for run_id, call in by_run.items() if run_id not in done]
+
+    @staticmethod
+    def _values(tx: PostgresTransaction, call: Call) -> dict[str, Any]:
+        lease, outcome = call.args
+        entry = NewEntry(kind=EntryKind.RUN_COMPLETED, output=outcome.output)
+        return journal.params(tx, lease.run_id, lease.epoch, entry)
