@@ -25,6 +25,7 @@ from agentflow.cli import (
     serve,
     show,
     steering,
+    workers,
 )
 from agentflow.cli.command import ended
 from agentflow.cli.exits import MEANINGS, ExitCode
@@ -45,8 +46,8 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     groups = (
-        demo, serve, runs, show, steering, history, exporting, health, inbox, queues, events, callbacks, definitions,
-        checking, database,
+        demo, serve, runs, show, steering, history, exporting, health, workers, inbox, queues, events, callbacks,
+        definitions, checking, database,
     )  # fmt: skip
     for group in groups:
         group.register(application)

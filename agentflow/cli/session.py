@@ -14,10 +14,25 @@ if TYPE_CHECKING:
     from agentflow.cli.terminal import Terminal
     from agentflow.client import Client
     from agentflow.records import Entry, Run
+    from agentflow.store.base import Store
     from agentflow.tasks.catalog import Catalog
     from agentflow.tasks.task import Task
 
 SQLITE: Final = "sqlite:///"
+
+
+@asynccontextmanager
+async def opened_store(terminal: Terminal, url: str = "") -> AsyncIterator[Store]:
+    """The store of the command's database, or of another. Raises `Refused` where there is none."""
+    if sentence := missing_database(url or terminal.database):
+        raise Refused(sentence, ExitCode.UNUSABLE)
+    from agentflow.store import open_store
+
+    store = await open_store(url or terminal.database)
+    try:
+        yield store
+    finally:
+        await store.close()
 
 
 @asynccontextmanager

@@ -1,0 +1,117 @@
+"""Checking: each broken promise is found by name, a sound database has none, on either kind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from agentflow.store.keeping.checking import check
+from agentflow.store.keeping.places import FilePlace, place_of
+from agentflow.store.sqlite.file import connect
+from tests.support.stores import a_trigger
+
+if TYPE_CHECKING:
+    from agentflow.store.keeping.checking import Finding
+    from tests.support.stores import Database
+
+QUEUED = "WHERE status = 'queued'"
+COMPLETED = "WHERE id = (SELECT min(id) FROM agentflow_run WHERE status = 'completed')"
+CALLBACK = "agentflow_callback (id, run_id, key, token_digest, status, created_at)"
+BREAKS = {
+    "journals with gaps or doubles": ["DELETE FROM agentflow_journal WHERE seq = 2"],
+    "runs without a journal": [
+        "DELETE FROM agentflow_journal WHERE run_id = (SELECT min(run_id) FROM agentflow_journal)"
+    ],
+    "runs whose journal is of a later epoch than they are": [f"UPDATE agentflow_run SET epoch = 0 {COMPLETED}"],
+    "runs that have ended and not ended at once": [f"UPDATE agentflow_run SET finished_at = NULL {COMPLETED}"],
+    "runs whose journal does not tell of their end": [
+        "UPDATE agentflow_journal SET kind = 'noted' WHERE kind = 'run_completed'"
+    ],
+    "open runs whose parent is missing": [f"UPDATE agentflow_run SET parent_id = 'run_gone' {QUEUED}"],
+    "runs that have ended and still wait": [
+        "UPDATE agentflow_run SET status = 'failed', finished_at = 1 WHERE status = 'waiting'"
+    ],
+    "log lines of runs that are missing": [
+        "INSERT INTO agentflow_log (run_id, epoch, at, level, logger, message) VALUES ('gone', 1, 1, 'I', 't', 'm')"
+    ],
+    "waits for an approval that is decided or missing": ["UPDATE agentflow_approval SET status = 'timed_out'"],
+    "waits for a callback that is resolved or missing": [
+        "UPDATE agentflow_wait SET kind = 'callback' WHERE kind = 'event'"
+    ],
+    "waits for a child that has ended or is missing": [
+        f"UPDATE agentflow_wait SET subject = (SELECT id FROM agentflow_run {COMPLETED}) WHERE kind = 'event'",
+        "UPDATE agentflow_wait SET kind = 'child' WHERE kind = 'event'",
+    ],
+    "pending approvals that no run waits for": ["DELETE FROM agentflow_wait WHERE kind = 'approval'"],
+    "pending callbacks of runs that have ended": [
+        f"INSERT INTO {CALLBACK} SELECT 'cbk', id, 'k', 't', 'pending', 1 FROM agentflow_run {COMPLETED}"
+    ],
+    "decided approvals without a decision that says the same": [
+        "UPDATE agentflow_approval SET status = 'rejected' WHERE status = 'approved'"
+    ],
+    "decisions of approvals that are not decided": [
+        "UPDATE agentflow_approval SET status = 'timed_out' WHERE status = 'approved'"
+    ],
+    "open runs that nothing would ever move on": [f"UPDATE agentflow_run SET available_at = NULL {QUEUED}"],
+    "approvals whose data is not what was asked": [
+        "UPDATE agentflow_approval SET data = '{\"number\":\"99\"}' WHERE status = 'pending'"
+    ],
+    "decisions whose data is not what was decided": ['UPDATE agentflow_decision SET final = \'{"number":"99"}\''],
+    "large payloads missing from agentflow_approval.data": ["DELETE FROM agentflow_blob"],
+    "large payloads that are not what they were": ["UPDATE agentflow_blob SET content = replace(content, 'xx', 'xy')"],
+}
+
+
+def found_in(database: Database) -> dict[str, Finding]:
+    heard: list[str] = []
+    with place_of(database.url) as place:
+        found = {one.said: one for one in check(place, heard.append)}
+    assert set(found) <= set(heard)
+    return found
+
+
+def run(database: Database, *commands: str) -> None:
+    if database.url.startswith("sqlite"):
+        connection = connect(FilePlace(database.url).path)
+        connection.execute("PRAGMA foreign_keys = OFF")
+        for command in commands:
+            connection.execute(command)
+        connection.close()
+        return
+    with place_of(database.url) as place:
+        for command in commands:
+            place.run(command)
+
+
+async def test_a_sound_database_has_nothing_to_be_found(database: Database) -> None:
+    assert found_in(database) == {}
+
+
+@pytest.mark.parametrize("said", BREAKS)
+async def test_a_broken_promise_is_found_by_name(database: Database, said: str) -> None:
+    run(database, *BREAKS[said])
+    found = found_in(database)
+    assert said in found
+    assert found[said].count >= 1
+    assert 1 <= len(found[said].ids) <= 5
+
+
+async def test_many_are_counted_and_a_few_named(database: Database) -> None:
+    store = await database.open()
+    await store.trigger_many([a_trigger() for _ in range(12)])
+    await store.close()
+    database.opened.remove(store)
+    run(database, "DELETE FROM agentflow_journal WHERE run_id IN (SELECT id FROM agentflow_run WHERE task = 'review')")
+    found = found_in(database)["runs without a journal"]
+    assert (found.count, len(found.ids)) == (12, 5)
+
+
+async def test_a_row_that_refers_to_a_missing_one_is_found(database: Database) -> None:
+    if not database.url.startswith("sqlite"):
+        pytest.skip("a server does not let it be written")
+    run(
+        database,
+        "INSERT INTO agentflow_journal (run_id, seq, kind, epoch, attempt, at) VALUES ('gone', 1, 'noted', 1, 1, 1)",
+    )
+    assert "rows that refer to a missing one" in found_in(database)
