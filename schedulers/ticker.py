@@ -61,6 +61,13 @@ class Ticker:
             self._scheduler.start()
         return schedules
 
+    @property
+    def trouble(self) -> str:
+        """Why schedules are not looked at at present; empty if they are."""
+        if self._scheduler is None:
+            return "it does not look at schedules"
+        return "the database could not be asked for schedules" if self._is_cut_off else ""
+
     async def stop(self) -> None:
         """Look no more, once a look that has begun is done. May be called twice."""
         scheduler, self._scheduler = self._scheduler, None

@@ -11,6 +11,7 @@ from agentflow.cli.exits import ExitCode, Refused
 
 DEFAULT_PORT = 8321
 FLAG = "--expose-without-sign-in"
+MOST_PORTS = 65535
 
 
 def bound(host: str, port: int, *, exposed: bool) -> socket.socket:
@@ -25,19 +26,44 @@ def bound(host: str, port: int, *, exposed: bool) -> socket.socket:
             f"wanted 127.0.0.1, or {FLAG} as well"
         )
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    except (OSError, UnicodeError):
+        return _listening(host, port)
+    except (socket.gaierror, UnicodeError):
         raise Refused(
             f"--host: found {host!r}, which is no address of this machine; wanted one, such as 127.0.0.1"
         ) from None
+    except OSError as error:
+        raise _refusal(error, host, port) from None
+
+
+def health_listener(place: str | None) -> socket.socket | None:
+    """A socket for probes at "HOST:PORT"; None where none is asked for. Raises `Refused`; nothing was started then.
+
+    Any host will do: what is answered there says nothing of runs.
+    """
+    if not place:
+        return None
+    host, _, port = place.rpartition(":")
+    if not host or not (port.isascii() and port.isdigit() and int(port) <= MOST_PORTS):
+        raise Refused(f"--health: found {place!r}; wanted HOST:PORT, such as 127.0.0.1:8081")
+    try:
+        return _listening(host.strip("[]"), int(port))
+    except (OSError, UnicodeError) as error:
+        said = getattr(error, "strerror", None) or str(error)
+        raise Refused(
+            f"--health: {place} cannot be listened on ({said}); choose another address", ExitCode.UNUSABLE
+        ) from None
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(2048)  # uvicorn's own backlog
-    except OSError as error:
+    except OSError:
         listener.close()
-        raise _refusal(error, host, port) from None
+        raise
     listener.setblocking(False)
     return listener
 

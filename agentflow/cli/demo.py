@@ -205,7 +205,7 @@ def _tell(terminal: Terminal, review: Review, begun: Begun) -> None:
         terminal.note(f"Reviewing {count} distributions in run {begun.run.id}")
     else:
         terminal.note(f"Going on with run {begun.run.id}, which reviews {count} distributions")
-    terminal.note(f"Database: {terminal.database}")
+    terminal.note(f"Database: {terminal.place}")
 
 
 async def _ended(terminal: Terminal, client: Client, review: Review, run: Run) -> int:

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Final
 
-from agentflow.settings import DATABASE_VARIABLE
+from agentflow.settings import DATABASE_VARIABLE, HEALTH_VARIABLE, INBOX_SECRET_VARIABLE, KEEP_VARIABLES
 
 PREFIX: Final = "AGENTFLOW_"
-READ: Final = frozenset({DATABASE_VARIABLE})
+READ: Final = frozenset({DATABASE_VARIABLE, HEALTH_VARIABLE, INBOX_SECRET_VARIABLE, *KEEP_VARIABLES.values()})
 FOR_TESTS: Final = ("AGENTFLOW_TEST_", "AGENTFLOW_CHROMIUM", "AGENTFLOW_FAILPOINTS")
 
 
@@ -22,6 +22,7 @@ def unread_variables(environment: Mapping[str, str] | None = None) -> list[str]:
 
 
 def _warning(name: str) -> str:
-    near = get_close_matches(name, READ, n=1, cutoff=0.6)
-    remedy = f"did you mean {near[0]}?" if near else f"agentflow reads {', '.join(sorted(READ))}"
+    own = [one.removeprefix(PREFIX) for one in READ]  # what they all begin with makes none of them near
+    near = get_close_matches(name.removeprefix(PREFIX), own, n=1, cutoff=0.6)
+    remedy = f"did you mean {PREFIX}{near[0]}?" if near else f"agentflow reads {', '.join(sorted(READ))}"
     return f"warning: nothing reads the environment variable {name}; {remedy}"

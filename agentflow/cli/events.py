@@ -76,7 +76,7 @@ async def _events(terminal: Terminal, name: str | None, limit: int) -> int:
         found, now = await client.events(name=name, limit=limit), client.now()
     terminal.answer([event_document(one) for one in found], lambda: _write_events(found, now))
     if not found:
-        terminal.note(f"no event{'' if name is None else ' of that name'} in {terminal.database}")
+        terminal.note(f"no event{'' if name is None else ' of that name'} in {terminal.place}")
     return 0
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from agentflow.cli.command import command
 from agentflow.cli.exits import ExitCode
 from agentflow.cli.terminal import Terminal, write
+from agentflow.cli.workers import ALIVE, DRAINING, state_of
 
 if TYPE_CHECKING:
     import typer
@@ -30,19 +32,22 @@ async def _health(terminal: Terminal) -> int:
 
     async with opened(terminal) as client:
         now = client.now()
-        alive = sum(worker.lease_until > now for worker in await client.workers())
+        states = Counter(state_of(worker, now) for worker in await client.workers())
         counts = await client.counts()
         stuck = await client.stuck(limit=MOST_SHOWN)
     runs = {str(status): count for status, count in sorted(counts.runs.items())}
     document = {
-        "workers": alive,
+        "workers": states[ALIVE],
+        "draining": states[DRAINING],
         "runs": runs,
         "pending_approvals": counts.pending_approvals,
         "stuck": [one.id for one in stuck],
     }
 
     def write_all() -> None:
-        write(f"workers alive      {alive}", "" if alive else "yellow")
+        write(f"workers alive      {states[ALIVE]}", "" if states[ALIVE] else "yellow")
+        if states[DRAINING]:
+            write(f"workers ending     {states[DRAINING]}")
         for status, count in runs.items():
             write(f"runs {status:<14}{count}")
         write(f"approvals pending  {counts.pending_approvals}")

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
 from agentflow.cli.terminal import user
+from agentflow.settings import inbox_secret
 from approvals_ui import create_app, end_streams
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Collection, Iterator
+    from collections.abc import Awaitable, Callable, Collection, Iterator
 
     from agentflow.client import Client
 
@@ -23,8 +24,22 @@ LONGEST_FAREWELL: Final = 5
 class Pages:
     """The web server of one inbox."""
 
-    def __init__(self, client: Client, listener: socket.socket, *, hosts: Collection[str] = ()) -> None:
-        self._application = create_app(client, webhooks=client.catalog.webhooks, reviewer=user(), hosts=hosts)
+    def __init__(
+        self,
+        client: Client,
+        listener: socket.socket,
+        *,
+        hosts: Collection[str] = (),
+        trouble: Callable[[], Awaitable[str]] | None = None,
+    ) -> None:
+        self._application = create_app(
+            client,
+            webhooks=client.catalog.webhooks,
+            secret=inbox_secret(),
+            reviewer=user(),
+            hosts=hosts,
+            trouble=trouble,
+        )
         self._listener = listener
         self._server = _Server(
             uvicorn.Config(
@@ -56,7 +71,7 @@ class Pages:
     async def stop(self) -> None:
         """Answer what was asked, close every stream, and let go of the address."""
         end_streams(self._application)
-        self._server.should_exit = True
+        self._server.leave()
         await self.ended()
 
 
@@ -66,10 +81,23 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
+        self._leaving = asyncio.Event()
+
+    def leave(self) -> None:
+        """End, once what was asked is answered."""
+        self.should_exit = True
+        self._leaving.set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        """Have the Date header set each second; uvicorn's own loop also looks ten times as often whether to end."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._leaving.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

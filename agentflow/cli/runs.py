@@ -132,7 +132,7 @@ async def _runs(terminal: Terminal, statuses: list[Any], task: str | None, limit
     if cursor is not None:
         terminal.note(f"there are more; --limit shows more than {limit}")
     elif not found:
-        terminal.note(f"no run{' like that' if statuses or task else ''} in {terminal.database}")
+        terminal.note(f"no run{' like that' if statuses or task else ''} in {terminal.place}")
     return 0
 
 

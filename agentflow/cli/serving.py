@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import sys
 from contextlib import AsyncExitStack, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from agentflow.app import AgentFlow
-from agentflow.cli.addresses import address_of
+from agentflow.cli.announcing import announce
 from agentflow.cli.exits import ExitCode
-from agentflow.cli.terminal import write
+from agentflow.cli.probes import Condition, Probes
+from agentflow.cli.signals import Ending, end
 from agentflow.cli.voices import speak
+from agentflow.clock import SystemClock
+from agentflow.settings import WorkerSettings
 
 if TYPE_CHECKING:
     import socket
@@ -23,17 +25,24 @@ if TYPE_CHECKING:
     from agentflow.cli.targets import Application
     from agentflow.cli.terminal import Terminal
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+LONGEST_END: Final = timedelta(seconds=10)
+"""What the end of a program may take beside the time its runs and its pages are given."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What this program is to run: pages where there is a `listener`, which answers to the names `hosts`."""
+    """What this program is to run: pages where there is a `listener`, which answers to the names `hosts`.
+
+    On `health` it says how it is. Asked to end, its pages go on for `linger` and say that they are not ready.
+    """
 
     worker: bool = False
     schedules: bool = False
     listener: socket.socket | None = None
     hosts: tuple[str, ...] = ()
+    health: socket.socket | None = None
+    linger: timedelta = timedelta(0)
+    settings: WorkerSettings = field(default_factory=WorkerSettings)
 
 
 def run(terminal: Terminal, application: Application | None, parts: Parts) -> int:
@@ -53,49 +62,66 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 async def _run(terminal: Terminal, application: Application | None, parts: Parts) -> int:
-    stopping = asyncio.Event()
-    _listen(terminal, stopping)
+    within = parts.linger + LONGEST_END + (parts.settings.drain_for if parts.worker else timedelta(0))
+    ending = Ending(terminal, within=within.total_seconds())
+    condition = Condition(ending.asked)
     modules = [application.module] if application else []
     async with AsyncExitStack() as started:
+        if parts.health is not None:
+            await _start_probes(condition, parts.health, started)
         agentflow = await started.enter_async_context(
-            AgentFlow(*modules, database=terminal.database, worker=parts.worker)
+            AgentFlow(*modules, database=terminal.database, worker=parts.worker, settings=parts.settings)
         )
-        if parts.schedules:
-            await _start_ticker(agentflow, started)
-        pages = await _start_pages(agentflow, parts, parts.listener, started) if parts.listener else None
-        _announce(terminal, application, parts)
+        troubles = [await _start_ticker(agentflow, started)] if parts.schedules else []
+        if (worker := agentflow.worker) is not None:
+            troubles.append(lambda: worker.trouble)
+        condition.has_started(agentflow, *troubles)
+        pages = await _start_pages(agentflow, parts, condition, started) if parts.listener else None
+        announce(terminal, application, parts)
         if terminal.as_json:
             started.enter_context(redirect_stdout(sys.stderr))  # the answer was given; what tasks print is none
-        await _first(stopping.wait(), *([pages] if pages else []))
-    if agentflow.worker is not None and (left := agentflow.worker.steps_in_threads):
-        terminal.note(f"{left} sync step{'s have' if left > 1 else ' has'} not returned; the program ends without")
-        _end(ExitCode.OK)
+        await _first(ending.asked.wait(), *([pages] if pages else []))
+        if parts.listener:
+            await SystemClock().sleep(parts.linger)  # until whoever balances the load has noticed
+    _leave_behind(terminal, agentflow)
     return ExitCode.OK
 
 
-def _end(code: ExitCode) -> None:
-    """End here and now. Durable work needs no farewell: whoever starts next goes on from here."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
+def _leave_behind(terminal: Terminal, agentflow: AgentFlow) -> None:
+    """End at once where code goes on that cannot be ended, and whose run has been handed back."""
+    worker = agentflow.worker
+    if worker is not None and (left := worker.steps_in_threads):
+        terminal.note(f"{left} sync step{'s have' if left > 1 else ' has'} not returned; the program ends without")
+        end(ExitCode.OK)
+    if worker is not None and (left := worker.turns):
+        terminal.note(f"the code of {left} run{' goes' if left == 1 else 's go'} on; the program ends without")
+        end(ExitCode.OK)
 
 
-async def _start_ticker(agentflow: AgentFlow, started: AsyncExitStack) -> None:
+async def _start_probes(condition: Condition, listener: socket.socket, started: AsyncExitStack) -> None:
+    probes = Probes(condition.trouble)
+    await probes.start(listener)
+    started.push_async_callback(probes.stop)
+
+
+async def _start_ticker(agentflow: AgentFlow, started: AsyncExitStack) -> Callable[[], str]:
     from schedulers.ticker import Ticker
 
     ticker = Ticker(agentflow.client)
     await ticker.start()
     started.push_async_callback(ticker.stop)
+    return lambda: ticker.trouble
 
 
 async def _start_pages(
-    agentflow: AgentFlow, parts: Parts, listener: socket.socket, started: AsyncExitStack
+    agentflow: AgentFlow, parts: Parts, condition: Condition, started: AsyncExitStack
 ) -> Awaitable[None]:
     from agentflow.cli.pages import Pages
 
+    assert parts.listener is not None
     for webhook in agentflow.catalog.webhooks.values():
         webhook.require_secrets()  # else its first request would be the first to say that one is missing
-    pages = Pages(agentflow.client, listener, hosts=parts.hosts)
+    pages = Pages(agentflow.client, parts.listener, hosts=parts.hosts, trouble=condition.trouble)
     await pages.start()
     started.push_async_callback(pages.stop)
     return pages.ended()
@@ -109,50 +135,3 @@ async def _first(*awaited: Awaitable[Any]) -> None:
         task.cancel()
     for task in done:
         task.result()
-
-
-def _listen(terminal: Terminal, stopping: asyncio.Event) -> None:
-    def asked(number: int) -> None:
-        if stopping.is_set():
-            _end(ExitCode.INTERRUPTED)
-        terminal.note(f"{signal.Signals(number).name}: letting runs come to rest; once more ends at once")
-        stopping.set()
-
-    loop = asyncio.get_running_loop()
-    for number in SIGNALS:
-        if sys.platform == "win32":
-            signal.signal(number, lambda number, _: loop.call_soon_threadsafe(asked, number))
-        else:
-            loop.add_signal_handler(number, asked, number)
-
-
-def _announce(terminal: Terminal, application: Application | None, parts: Parts) -> None:
-    catalog = application.catalog if application else None
-    tasks = sorted(catalog.tasks) if catalog else []
-    schedules = len(catalog.schedules) if catalog and parts.schedules else 0
-    webhooks = sorted(catalog.webhooks) if catalog and parts.listener else []
-    address = address_of(parts.listener) if parts.listener else None
-    document = {
-        "address": address,
-        "database": terminal.database,
-        "tasks": tasks,
-        "schedules": schedules,
-        "webhooks": webhooks,
-        "worker": parts.worker,
-        "pid": os.getpid(),
-    }
-
-    def write_all() -> None:
-        lines = {
-            "inbox": address,
-            "database": terminal.database,
-            "tasks": ", ".join(tasks),
-            "schedules": str(schedules) if schedules else "",
-            "webhooks": ", ".join(webhooks),
-        }
-        for name, text in lines.items():
-            if text:
-                write(f"{name:<10} {text}")
-
-    terminal.answer(document, write_all)
-    terminal.note("Ctrl-C stops it")

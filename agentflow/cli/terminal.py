@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from agentflow.settings import shown_url
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
@@ -44,6 +46,11 @@ class Terminal:
     traceback: bool = False
 
     @property
+    def place(self) -> str:
+        """The database as it may be shown: without its password."""
+        return shown_url(self.database)
+
+    @property
     def is_interactive(self) -> bool:
         """Whether a person is there to be asked."""
         return sys.stdin.isatty() and sys.stderr.isatty()
@@ -76,6 +83,9 @@ class Terminal:
 
 def write(line: str = "", style: str = "") -> None:
     """One line of the answer for a person; nothing in it is taken for markup or control codes."""
+    if not sys.stdout.isatty():
+        print(safe(line))
+        return
     from rich.text import Text
 
     _show(Text(safe(line), style=style))

@@ -8,12 +8,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from agentflow.errors import DefinitionError, TaskNotFound, WebhookNotFound
+from agentflow.labels import missing
 from agentflow.tasks.queue import declared
 from agentflow.tasks.task import Task
 from agentflow.tasks.terms import require_batch_of_list
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from agentflow.records import Run
     from agentflow.requests import DeclareQueue
@@ -104,16 +105,38 @@ class Catalog:
         own = self.versions(run.task).get(run.version)
         return own or (newest if newest is not None and newest.on_new_version == "carry" else None)
 
-    def claimable(self) -> Claimable:
-        """The runs a worker with this catalog can take."""
-        carried = [name for name, newest in sorted(self.tasks.items()) if newest.on_new_version == "carry"]
-        pinned = sorted(set(self.tasks) - set(carried))
-        return Claimable(carried, [(name, version) for name in pinned for version in self._versions[name]])
+    def claimable(self, labels: Collection[str] = (), only: Collection[str] = ()) -> Claimable:
+        """The runs a worker with this catalog and these labels can take; of the tasks `only`, where any are named."""
+        taken = [(name, v) for name, v in self._each(only) if not self._lacking(name, v, labels)]
+        carried = [name for name, version in taken if version is None]
+        return Claimable(carried, [(name, version) for name, version in taken if version is not None])
 
-    def served(self) -> Sequence[str]:
+    def served(self, labels: Collection[str] = (), only: Collection[str] = ()) -> Sequence[str]:
         """What a worker says of itself: `id@version` for each task, and `id@*` where it takes runs of any version."""
-        exact = [f"{name}@{version}" for name, versions in self._versions.items() for version in versions]
-        return [*exact, *(f"{name}@*" for name in self.claimable().tasks)]
+        tasks, versions = self.claimable(labels, only)
+        exact = [*((name, version) for name in tasks for version in self._versions[name]), *versions]
+        return [f"{name}@{version}" for name, version in [*exact, *((name, "*") for name in tasks)]]
+
+    def lacks(self, labels: Collection[str] = (), only: Collection[str] = ()) -> Mapping[str, Sequence[str]]:
+        """What a worker with these labels could serve, written as `served` writes it, with the labels it lacks."""
+        return {
+            f"{name}@{version or '*'}": lacking
+            for name, version in self._each(only)
+            if (lacking := self._lacking(name, version, labels))
+        }
+
+    def _each(self, only: Collection[str]) -> Iterator[tuple[str, str | None]]:
+        """Each task that takes runs of any version, with None, and each version of the others."""
+        for name, newest in sorted(self.tasks.items()):
+            if not only or name in only:
+                versions = self._versions[name]
+                yield from [(name, None)] if newest.on_new_version == "carry" else [(name, one) for one in versions]
+
+    def _lacking(self, name: str, version: str | None, labels: Collection[str]) -> Sequence[str]:
+        """Where runs of any version are taken, what one of the versions needs is needed."""
+        versions = self._versions[name]
+        tasks = versions.values() if version is None else [versions[version]]
+        return sorted({need for task in tasks for need in missing(task.needs, labels)})
 
     def webhook(self, path: str) -> Webhook:
         """The webhook on this path. Raises `WebhookNotFound`."""

@@ -58,6 +58,8 @@ def request_for(task: Task[..., Any], options: TriggerOptions, encoded: str, *, 
 
 
 def _with_deadline(request: TriggerRun, deadline: datetime | timedelta | None) -> TriggerRun:
+    if deadline is None:
+        return request
     if isinstance(deadline, datetime):
         return replace(request, deadline_at=deadline)
     spans = [span for span in (deadline, request.max_duration) if span is not None]

@@ -7,7 +7,8 @@ from functools import cached_property, update_wrapper
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast, overload
 
-from agentflow.errors import DefinitionError
+from agentflow.errors import DefinitionError, InvalidSetting
+from agentflow.labels import labels
 from agentflow.retry import ONCE, Retry
 from agentflow.tasks.calling import awaited, checkpoint, current_caller, durable, entered, starter
 from agentflow.tasks.handle import RunHandle
@@ -56,6 +57,7 @@ class Task(Generic[P, R]):
         checkpoint: Checkpoints = "every",
         changed_input: ChangedInput = "note",
         log_prints: bool = False,
+        needs: str | Iterable[str] = (),
         **lining: Unpack[Lining],
     ) -> None:
         self.function = function
@@ -70,6 +72,7 @@ class Task(Generic[P, R]):
         self.on_new_version = _one_of("on_new_version", on_new_version, ("carry", "pin"))
         self.changed_input = _one_of("changed_input", changed_input, ("note", "stop"))
         self.log_prints = log_prints
+        self.needs = _needs(self.id, needs)
         self.schedules: tuple[Schedule, ...] = ()
         self.webhooks: tuple[Webhook, ...] = ()
         self._options = TriggerOptions()
@@ -204,6 +207,7 @@ def task(
     checkpoint: Checkpoints = "every",
     changed_input: ChangedInput = "note",
     log_prints: bool = False,
+    needs: str | Iterable[str] = (),
     **lining: Unpack[Lining],
 ) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Task[P, R]]: ...
 def task(function: Any = None, /, **options: Any) -> Any:
@@ -216,8 +220,9 @@ def task(function: Any = None, /, **options: Any) -> Any:
     whose `version` is not served goes on with the newest, or with `on_new_version="pin"` waits for a worker that serves
     it. `checkpoint="explicit"` records only steps, tasks and waits and leaves other awaits as they are.
     `changed_input="stop"` stops a run whose recorded operation is asked for with other arguments, which is otherwise
-    noted. With `log_prints` what the task prints is kept in the run's log. Raises `DefinitionError`, or
-    `SourceUnavailable` where the source cannot be read.
+    noted. With `log_prints` what the task prints is kept in the run's log. Its runs are taken by workers that have the
+    labels it `needs` ("gpu", "region=eu"). Raises `DefinitionError`, or `SourceUnavailable` where the source cannot be
+    read.
     """
     if function is not None:
         return Task(function, **options)
@@ -238,6 +243,13 @@ def _version(given: str) -> str:
     if not version or len(version) > LONGEST_VERSION:
         raise DefinitionError(f"version={str(given)[:20]!r}: wanted 1 to {LONGEST_VERSION} characters")
     return version
+
+
+def _needs(task_id: str, given: str | Iterable[str]) -> tuple[str, ...]:
+    try:
+        return labels(given)
+    except InvalidSetting as error:
+        raise DefinitionError(f"task {task_id!r}, needs=: {error}") from error
 
 
 def _one_of(name: str, value: str, allowed: Sequence[str]) -> str:

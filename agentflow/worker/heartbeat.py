@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from agentflow.worker.upkeep import complain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
-logger = logging.getLogger("agentflow.worker")
+PATIENCE: Final = 2.0
 
 
 class Heartbeat:
@@ -39,10 +40,10 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """End, without giving the lease back."""
+        """End, without giving the lease back; a renewal that the database does not answer is not waited out."""
         self._stopped.set()
         if self._thread is not threading.current_thread():
-            self._thread.join()
+            self._thread.join(PATIENCE)
 
     def _run(self) -> None:
         # The lease counts from before the renewal was sent, and is given up a beat early: by the time another worker
@@ -53,7 +54,7 @@ class Heartbeat:
             try:
                 held = self._renew()
             except Exception as error:  # noqa: BLE001  any failure is tried again until the lease is over
-                logger.warning("the lease could not be renewed (%s); trying again", error)
+                complain("the lease could not be renewed", error)
                 if monotonic() < trusted_until:
                     continue
                 held = None

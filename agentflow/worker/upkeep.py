@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from agentflow.errors import StoreError
+from agentflow.errors import StoreError, StoreUnavailable
+from agentflow.worker.retention import Retention, retention
 
 if TYPE_CHECKING:
     from agentflow.clock import Clock
@@ -26,28 +27,31 @@ class Upkeep:
         self._store = store
         self._clock = clock
         self._settings = settings
-        self._rounds = 0
+        self._retention = Retention(store, retention())
         self._known: set[str] = set()
 
     async def go_on(self) -> None:
-        """Do a round three times in the span of a lease, for ever."""
+        """Do a round three times in the span of a lease, for ever. Before the first it looks for stuck runs only."""
+        rounds = 0
         while True:
-            await self._clock.sleep(self._settings.lease_for / 3)
             try:
-                await self.round()
+                if rounds:
+                    await self.recover()
+                    await self._retention.round()
+                if rounds % LOOK_EVERY == 0:
+                    await self.raise_alarm()
             except Exception as error:  # noqa: BLE001  a worker that ends silently is worse than one that repeats itself
                 complain("lost runs could not be looked for", error)
+            rounds += 1
+            await self._clock.sleep(self._settings.lease_for / 3)
 
-    async def round(self) -> None:
-        """Recover the runs of lost workers, time out what is overdue, and now and then look for stuck runs."""
+    async def recover(self) -> None:
+        """Recover the runs of lost workers and time out what is overdue."""
         while True:
             recovered = await self._store.sweep(limit=SWEEP_LIMIT, max_recoveries=self._settings.max_recoveries)
             expired = await self._store.expire(limit=SWEEP_LIMIT)
             if max(recovered, expired) < SWEEP_LIMIT:
-                break
-        if self._rounds % LOOK_EVERY == 0:
-            await self.raise_alarm()
-        self._rounds += 1
+                return
 
     async def raise_alarm(self) -> None:
         """Say of each run, once, that nothing would move it on: a defect of agentflow, or of who wrote past it."""
@@ -64,5 +68,6 @@ class Upkeep:
 
 
 def complain(what: str, error: Exception) -> None:
-    """Say that a database is away in a line, and anything else with its traceback: that is a defect."""
-    logger.warning("%s (%s); trying again", what, error, exc_info=not isinstance(error, StoreError))
+    """Say what went wrong; that the database is away it says itself, and anything of ours has its traceback."""
+    level = logging.DEBUG if isinstance(error, StoreUnavailable) else logging.WARNING
+    logger.log(level, "%s (%s); trying again", what, error, exc_info=not isinstance(error, StoreError))

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from agentflow.clock import SystemClock
 from agentflow.errors import StoreError
 from agentflow.requests import ClaimRuns, HandedBack
 from agentflow.runtime.callers import InRun
@@ -21,20 +19,20 @@ from agentflow.settings import WorkerSettings
 from agentflow.states import RunStatus
 from agentflow.worker import hosts
 from agentflow.worker.capture import capture, release
-from agentflow.worker.heartbeat import Heartbeat
+from agentflow.worker.membership import Membership
+from agentflow.worker.pauses import Pauses
 from agentflow.worker.strays import Strays
 from agentflow.worker.threads import StepThreads
 from agentflow.worker.upkeep import SWEEP_LIMIT, Upkeep, complain
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from agentflow.clock import Clock
     from agentflow.store.base import Claimed, Store
     from agentflow.tasks.catalog import Catalog
 
 logger = logging.getLogger("agentflow.worker")
-PAUSE = timedelta(seconds=1)
 
 
 class Worker:
@@ -46,62 +44,49 @@ class Worker:
         self._store = store
         self._catalog = catalog
         self._settings = settings or WorkerSettings()
-        self._clock = clock or SystemClock()
-        self._claimable = catalog.claimable()
+        self._clock = clock or store.clock  # what falls due, several hosts judge: none of them by a clock of its own
+        self._claimable = catalog.claimable(self._settings.labels, self._settings.tasks)
         self._turns: dict[str, tuple[Turn, asyncio.Task[None]]] = {}
         self._ready = asyncio.Event()
         self._idle = asyncio.Event()
         self._stopping = False
+        self._trouble = "it has not started"
+        self._pauses = Pauses()
         self._strays = Strays(store)
         self._upkeep = Upkeep(store, self._clock, self._settings)
         self._checks: set[asyncio.Task[None]] = set()
         self._loops: list[asyncio.Task[None]] = []
-        self._heartbeat: Heartbeat | None = None
+        self._membership = Membership(store, catalog, self._settings, beat=self._beaten, lost=self._lost_all)
         self._threads = StepThreads(self._settings.threads)
-        self.id = ""
+        self._unwatch: Callable[[], None] | None = None
+
+    @property
+    def id(self) -> str:
+        """What the database knows it by; another one after its lease was lost."""
+        return self._membership.id
 
     # -- starting and stopping
 
     async def start(self) -> None:
         """Register, recover what dead workers of this host left, and begin to take runs."""
-        await self._register()
+        await self._membership.begin()
         if self._catalog.queues:
             await self._store.declare_queues(self._catalog.queues)
         dead = [worker.id for worker in await self._store.workers() if hosts.is_dead(worker)]
         if dead:
             logger.info("recovering the runs of %d workers of this host that have died", len(dead))
             await self._store.bury(dead)
-        await self._upkeep.round()
+        await self._upkeep.recover()
         capture()
         self._unwatch = self._store.watch(self._heard)
         self._loops = [asyncio.create_task(self._take_runs()), asyncio.create_task(self._upkeep.go_on())]
-
-    async def _register(self) -> None:
-        settings = self._settings
-        pid = os.getpid()
-        worker = await self._store.register_worker(
-            host=hosts.host(),
-            pid=pid,
-            started=hosts.started(pid),
-            lease_for=settings.lease_for,
-            tasks=self._catalog.served(),
-        )
-        self.id = worker.id
-        loop = asyncio.get_running_loop()
-        self._heartbeat = Heartbeat(
-            lambda: self._store.renew(worker.id, settings.lease_for),
-            every=settings.heartbeat_every,
-            lease_for=settings.lease_for,
-            beat=lambda held: _on(loop, self._beaten, held),
-            lost=lambda: _on(loop, self._lost_all),
-        )
-        self._heartbeat.start()
 
     async def stop(self) -> None:
         """Take no more runs, let each go on to its next checkpoint, hand back what has not ended in time."""
         self._stopping = True
         for loop in self._loops:
             loop.cancel()
+        self._soon(self._membership.drain())
         for loop in self._loops:
             with suppress(asyncio.CancelledError):
                 await loop
@@ -115,17 +100,15 @@ class Worker:
             task.cancel()
         if self._turns:
             await asyncio.wait({task for _, task in self._turns.values()}, timeout=1)
-        if self._heartbeat is not None:
-            self._put_down()
-            with suppress(StoreError):
-                await self._store.retire_worker(self.id)
+        await self._membership.end()
+        self._put_down()
 
     def _put_down(self) -> None:
         """Stop the threads and leave the process's logging as it was; the lease is as it is."""
-        if self._heartbeat is not None:
-            self._heartbeat.stop()
-            self._heartbeat = None
+        self._membership.drop()
+        if self._unwatch is not None:
             self._unwatch()
+            self._unwatch = None
             release()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -133,6 +116,18 @@ class Worker:
     def steps_in_threads(self) -> int:
         """How many sync steps have not returned. A thread cannot be ended; only the end of the process ends it."""
         return self._threads.taken
+
+    @property
+    def turns(self) -> int:
+        """How many runs it executes; after its end, how many would not be ended."""
+        return len(self._turns)
+
+    @property
+    def trouble(self) -> str:
+        """Why it takes no runs at present; empty if it does."""
+        if self._stopping:
+            return "it is stopping"
+        return self._trouble or ("" if self._loops and not self._loops[0].done() else "it has stopped taking runs")
 
     async def until_idle(self) -> None:
         """Return when nothing is due and no turn is running; what waits for people or timers still waits."""
@@ -186,16 +181,20 @@ class Worker:
                 await self._fill()
                 due_at = await self._store.next_due_at() if not self._ready.is_set() else None
             except Exception as error:  # noqa: BLE001  a worker that ends silently is worse than one that repeats itself
+                self._trouble = "the database could not be asked for runs"
                 complain("runs could not be taken", error)
-                await self._clock.sleep(PAUSE)
+                await self._clock.sleep(self._pauses.next(self.id))
                 continue
+            self._trouble = ""
+            self._pauses.reset()
             await self._rest(None if due_at is None else due_at - self._store.now())
 
     async def _fill(self) -> None:
         """Take due runs as long as there are any and there is room for them."""
         while (room := self._settings.concurrency - len(self._turns)) > 0 and any(self._claimable):
             tasks, versions = self._claimable
-            wanted = ClaimRuns(worker_id=self.id, tasks=tasks, versions=versions, limit=room)
+            queues = self._settings.queues
+            wanted = ClaimRuns(worker_id=self.id, tasks=tasks, versions=versions, queues=queues, limit=room)
             claimed = await self._store.claim(wanted)
             for one in claimed:
                 self._begin(one)
@@ -284,16 +283,10 @@ class Worker:
     async def _come_back(self) -> None:
         while not self._stopping:
             try:
-                await self._register()
+                await self._membership.begin()
             except StoreError as error:
-                logger.warning("the worker could not register anew (%s); trying again", error)
-                await self._clock.sleep(PAUSE)
+                complain("the worker could not register anew", error)
+                await self._clock.sleep(self._pauses.next(self.id))
                 continue
             self._wake()
             return
-
-
-def _on(loop: asyncio.AbstractEventLoop, call: Any, *args: Any) -> None:
-    """Call on the event loop from the heartbeat's thread; a loop that has ended needs no call."""
-    with suppress(RuntimeError):
-        loop.call_soon_threadsafe(call, *args)
