@@ -1,7 +1,7 @@
 """The inbox as an ASGI application: routes, what they are given, and what guards them."""
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Final
 
@@ -27,7 +27,7 @@ from approvals_ui.api.steering import SteeringEndpoints
 from approvals_ui.approvals import ApprovalPages
 from approvals_ui.desk import Desk
 from approvals_ui.forms import require_token
-from approvals_ui.health import health, ready
+from approvals_ui.health import health, health_live, health_ready, ready
 from approvals_ui.hooks import deliver
 from approvals_ui.inbox import InboxPages
 from approvals_ui.live import events
@@ -49,16 +49,18 @@ def create_app(
     reviewer: str = "local",
     dev: bool = True,
     hosts: Collection[str] = (),
+    trouble: Callable[[], Awaitable[str]] | None = None,
     on_startup: Sequence[LifespanHook] = (),
     on_shutdown: Sequence[LifespanHook] = (),
 ) -> Litestar:
     """The pages and the API over `client`, for any ASGI server.
 
     There is no sign-in: whoever reaches the port decides as `reviewer`, so only names of this machine, and `hosts`,
-    are answered to. Without a `secret` sessions end with the process. Call `end_streams` before stopping the server.
+    are answered to. Without a `secret` sessions end with the process. `trouble` says why the program around it is not
+    ready, empty if it is. Call `end_streams` before stopping the server.
     """
     key = secret or secrets.token_bytes(32)
-    desk = Desk(client, reviewer=reviewer, secret=key, webhooks=webhooks or {}, dev=dev)
+    desk = Desk(client, reviewer=reviewer, secret=key, webhooks=webhooks or {}, dev=dev, trouble=trouble)
     app = Litestar(
         route_handlers=_routes(),
         dependencies={"desk": Provide(lambda: desk, sync_to_thread=False)},
@@ -97,7 +99,8 @@ def _routes() -> list[Any]:
     ]
     api = Router(path="/api/v1", route_handlers=endpoints, guards=[_require_json])
     static = create_static_files_router(path="/static", directories=[str(files("approvals_ui") / "static")])
-    return [pages, api, events, deliver, health, ready, static, schema.assets()]
+    watched = [health, ready, health_live, health_ready]
+    return [pages, api, events, deliver, *watched, static, schema.assets()]
 
 
 def _require_json(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:

@@ -9,7 +9,7 @@ from litestar.response import Redirect
 
 from agentflow.approvals import Problem
 from agentflow.client import UNCHANGED
-from agentflow.errors import Conflict, InvalidDecision
+from agentflow.errors import Conflict, InvalidDecision, StoreUnavailable
 from agentflow.records import Approval
 from agentflow.states import Verdict
 from approvals_ui.actions import acted
@@ -20,6 +20,8 @@ from approvals_ui.outcomes import outcome_context
 from approvals_ui.problems import STATUS_OF
 from approvals_ui.surroundings import surroundings
 from approvals_ui.views import Asked, fragment, page
+
+NOT_RECORDED = "The database went away over your decision and has not recorded it. Send it again: it counts once."
 
 
 class ApprovalPages(Controller):
@@ -102,7 +104,25 @@ async def _record(request: Asked, desk: Desk, draft: Draft, verdict: Verdict) ->
     except Conflict as error:
         latest = await desk.client.approval(approval.id)
         return await _too_late(request, desk, Draft(latest, draft.submission), error)
+    except StoreUnavailable as error:
+        if not error.may_be_stored:
+            raise
+        return await _as_it_stands(request, desk, draft, error)
     return Redirect(f"/approvals/{approval.id}", status_code=303)
+
+
+async def _as_it_stands(request: Asked, desk: Desk, draft: Draft, error: StoreUnavailable) -> Response[Any]:
+    """Nobody knows whether the decision was stored: look. The form sent again is the same decision, never a second."""
+    try:
+        latest = await desk.client.approval(draft.approval.id)
+    except StoreUnavailable:
+        raise error from None
+    if latest.is_pending:
+        again = Draft(latest, draft.submission, note=NOT_RECORDED)
+        return await _asked(request, desk, again, status=503)
+    if latest.decision_id != draft.decision_id:
+        return await _too_late(request, desk, Draft(latest, draft.submission), None)
+    return Redirect(f"/approvals/{latest.id}", status_code=303)
 
 
 async def _asked(request: Asked, desk: Desk, draft: Draft, *, status: int = 200) -> Response[str]:

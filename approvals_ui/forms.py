@@ -19,9 +19,11 @@ async def submission_of(request: Asked) -> Submission:
         raise Refused(415, f"This address takes forms ({FORM}) only. Nothing was changed.")
     try:
         text = (await request.body()).decode("ascii")
-        return parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+        found = parse_qs(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
     except ValueError as error:
         raise Refused(400, "The form cannot be read: it is not UTF-8, or has too many fields.") from error
+    request.state.submission = found  # for a page that offers to send it again
+    return found
 
 
 def first(submission: Submission, name: str, default: str = "") -> str:

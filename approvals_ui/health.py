@@ -1,19 +1,25 @@
 """For whoever watches the process: is it alive, and can it serve?"""
 
-from litestar import get
+from litestar import Response, get
 from litestar.di import NamedDependency
 
 from approvals_ui.desk import Desk
 
 
-@get("/health", tags=["health"], operation_id="health")
-async def health() -> dict[str, str]:
+async def _alive() -> dict[str, str]:
     """The process answers. Nothing else is looked at, so a slow database does not get it restarted."""
     return {"status": "alive"}
 
 
-@get("/ready", tags=["health"], operation_id="ready")
-async def ready(desk: NamedDependency[Desk]) -> dict[str, str]:
-    """The database answers. Raises `StoreUnavailable`, a 503, when it does not."""
+async def _ready(desk: NamedDependency[Desk]) -> Response[dict[str, str]]:
+    """The database answers, and nothing keeps this program from serving; else a 503 that says what does."""
+    if desk.trouble is not None and (said := await desk.trouble()):
+        return Response({"status": "not ready", "why": said}, status_code=503, headers={"retry-after": "1"})
     await desk.client.head()
-    return {"status": "ready"}
+    return Response({"status": "ready"})
+
+
+health = get("/health", tags=["health"], operation_id="health")(_alive)
+ready = get("/ready", tags=["health"], operation_id="ready")(_ready)
+health_live = get("/health/live", tags=["health"], operation_id="health_live")(_alive)
+health_ready = get("/health/ready", tags=["health"], operation_id="health_ready")(_ready)

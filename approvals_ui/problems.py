@@ -64,7 +64,9 @@ TEXTS: Final = {
     413: "The request is larger than this address takes. Nothing was changed.",
     415: "This address does not take that content type. Nothing was changed.",
     500: "Something went wrong in the inbox itself. Nothing more is known to have been changed.",
-    503: "The database did not take this just now. Nothing was changed; try again in a moment.",
+    503: "The database cannot be asked just now. Nothing was changed; try again in a moment.",
+    504: "The database did not say whether it stored this. Look at how it stands; to send the same request again, with "
+    "the same id or idempotency key, never makes it happen twice.",
 }
 PROBLEM_JSON: Final = "application/problem+json"
 
@@ -85,7 +87,7 @@ class ProblemDocument:
     status: int
     detail: str
     errors: Sequence[FieldProblem] = ()
-    facts: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def describe(error: Exception) -> ProblemDocument:
@@ -125,19 +127,34 @@ def answer(request: Asked, error: Exception) -> Response[Any]:
     document = describe(error)
     if not _wants_page(request):
         return as_json(document)
-    response = bare_page(request, request.app.state.desk, "error.html", status=document.status, problem=document)
+    kept = request.state.get("submission") if isinstance(error, StoreUnavailable) else None
+    response = bare_page(
+        request, request.app.state.desk, "error.html", status=document.status, problem=document, kept=kept
+    )
     response.headers.update(_headers(document.status))
+    if isinstance(error, StoreUnavailable) and request.method == "GET":
+        response.headers["refresh"] = "5"
     return response
 
 
 def _of_ours(error: AgentflowError, status: int) -> ProblemDocument:
     errors = error.errors if isinstance(error, InvalidInput | InvalidDecision) else ()
+    if isinstance(error, StoreUnavailable):
+        return _of_the_store(error)
     facts = {}
     if isinstance(error, AlreadyDecided):
         facts = {"outcome": error.outcome, "decided_by": error.decided_by}
     title = re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).capitalize()
-    detail = TEXTS[503] if isinstance(error, StoreUnavailable) else str(error)
+    detail = str(error)
     return ProblemDocument(type=_kind(title), title=title, status=status, detail=detail, errors=errors, facts=facts)
+
+
+def _of_the_store(error: StoreUnavailable) -> ProblemDocument:
+    """Its own words name files and servers, which are nobody's business here."""
+    status = HTTPStatus.GATEWAY_TIMEOUT if error.may_be_stored else HTTPStatus.SERVICE_UNAVAILABLE
+    title = "Outcome unknown" if error.may_be_stored else "Store unavailable"
+    facts = {"may_be_stored": error.may_be_stored}
+    return ProblemDocument(type=_kind(title), title=title, status=status, detail=TEXTS[status], facts=facts)
 
 
 def _kind(title: str) -> str:

@@ -101,9 +101,9 @@ def may(run: Run) -> list[str]:
     is_marked = run.status is RunStatus.RUNNING and run.pause is not None
     found = {
         "resume": run.status in Transition.RESUME.sources or is_marked,
-        "retry": run.status in Transition.RETRY.sources and run.ending is None,
+        "retry": run.status in Transition.RETRY.sources and run.ending is None and run.pruned_at is None,
         "pause": run.status in Transition.PAUSE.sources and not is_marked,
-        "fork": True,
+        "fork": run.pruned_at is None,
         "cancel": run.status in OPEN and (run.ending is None or run.status is RunStatus.NEEDS_ATTENTION),
     }
     return [verb for verb, is_so in found.items() if is_so]

@@ -13,9 +13,11 @@ from contextlib import aclosing, suppress
 from typing import Any, Final
 
 from agentflow.client import Client
+from agentflow.errors import StoreUnavailable
 from agentflow.records import Entry
 
 HEARTBEAT_SECONDS: Final = 15.0
+AGAIN_SECONDS: Final = 1.0  # from one try to reach a database that is away to the next
 GATHER_SECONDS: Final = 0.1  # a busy run becomes ten events a second, not a thousand
 MOST_ENTRIES: Final = 200
 MOST_CHUNKS: Final = 64
@@ -64,25 +66,33 @@ async def _pump(events: AsyncGenerator[bytes, None], chunks: asyncio.Queue[bytes
 
 
 async def follow(client: Client, streams: Streams, *, after: int) -> AsyncGenerator[bytes, None]:
-    """The events from journal entry `after` on; they end when `streams` do."""
+    """The events from journal entry `after` on, and whether the database is away; they end when `streams` do."""
     changes = client.changes()
     ended = asyncio.ensure_future(streams.wait())
     change: asyncio.Future[None] = asyncio.ensure_future(anext(changes))
+    is_away = False
     try:
         yield b"retry: 2000\n\n"
         while not ended.done():
-            await asyncio.wait({change, ended}, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+            patience = AGAIN_SECONDS if is_away else HEARTBEAT_SECONDS
+            await asyncio.wait({change, ended}, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
             if not change.done():
                 yield b": still here\n\n"
-                continue
-            try:
-                change.result()
-            except StopAsyncIteration:
+            elif isinstance(change.exception(), StopAsyncIteration):
                 return
-            change = asyncio.ensure_future(anext(changes))
-            while entries := await client.feed(after=after, limit=MOST_ENTRIES):
-                after = entries[-1].id
-                yield _event(entries)
+            else:
+                change.result()
+                change = asyncio.ensure_future(anext(changes))
+            was_away = is_away
+            try:
+                while entries := await client.feed(after=after, limit=MOST_ENTRIES):
+                    after = entries[-1].id
+                    yield _event(entries)
+                is_away = False
+            except StoreUnavailable:
+                is_away = True
+            if is_away is not was_away:
+                yield b"event: away\ndata: {}\n\n" if is_away else b"event: back\ndata: {}\n\n"
             await asyncio.wait({ended}, timeout=GATHER_SECONDS)
         yield b"event: end\ndata: {}\n\n"
     finally:

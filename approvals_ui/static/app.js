@@ -119,10 +119,17 @@ const moved = (event) => {
 // A browser opens six connections to a host: a tab that nobody looks at gives its own back.
 let stream = null, latest = document.body.dataset.head;
 const listen = () => {
+  stream?.close();
   stream = new EventSource(`/events?after=${latest}`);
   stream.addEventListener("moved", (event) => { latest = event.lastEventId; moved(event); });
   stream.addEventListener("open", () => { lost.hidden = true; });
-  stream.addEventListener("error", () => { lost.hidden = false; });
+  stream.addEventListener("error", ({ target }) => {
+    lost.hidden = false;
+    if (target.readyState === EventSource.CLOSED) setTimeout(() => { if (target === stream) listen(); }, 3000);
+  });
+  // The inbox is there and its database is not: what the page shows is the last that was known.
+  stream.addEventListener("away", () => { lost.hidden = false; });
+  stream.addEventListener("back", () => { lost.hidden = true; });
 };
 if ((list || live || form) && latest) {
   if (!document.hidden) listen();

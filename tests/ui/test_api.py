@@ -221,6 +221,8 @@ async def test_the_schema_names_every_endpoint_and_nothing_else(http: httpx.Asyn
         "/api/v1/runs/{run_id}/resume",
         "/api/v1/runs/{run_id}/retry",
         "/health",
+        "/health/live",
+        "/health/ready",
         "/hooks/{path}",
         "/ready",
     }
