@@ -44,7 +44,9 @@ def test_every_command_the_readme_names_exists() -> None:
     shell = "\n".join(re.findall(r"```bash\n(.*?)```", text, re.DOTALL))
     named = set(re.findall(r"(?:^|bin/)agentflow ([a-z]+)", shell, re.MULTILINE))
     assert {"serve", "demo"} <= named
-    assert named <= {command.name for command in build().registered_commands}
+    program = build()
+    groups = {group.name for group in program.registered_groups}
+    assert named <= {command.name for command in program.registered_commands} | groups
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
