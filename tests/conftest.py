@@ -1,4 +1,4 @@
-"""What every test has: no settings from outside, and in CI no page test that is silently skipped."""
+"""What every test has: no settings from outside, and in CI no test that silently lacks a browser or a server."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+from tests.support.clusters import NO_SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -49,11 +51,12 @@ def _needs_browser(item: pytest.Function, name: str) -> bool:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI a skipped browser test fails: a green build means that the pages were looked at."""
+    """In CI a test fails that lacks a browser or a server: a green build means that both were there."""
     report = yield
     is_skip = report.skipped and not hasattr(report, "wasxfail")
-    if is_skip and os.environ.get("CI") and item.get_closest_marker("browser"):
-        reason = call.excinfo.value if call.excinfo else "skipped"
-        report.outcome = "failed"
-        report.longrepr = f"{item.nodeid}: browser tests may not be skipped in CI: {reason}"
+    if is_skip and os.environ.get("CI"):
+        reason = str(call.excinfo.value) if call.excinfo else "skipped"
+        if item.get_closest_marker("browser") or reason.startswith(NO_SERVER):
+            report.outcome = "failed"
+            report.longrepr = f"{item.nodeid}: may not be skipped in CI: {reason}"
     return report

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 PATIENCE: Final = 2.0
+FIRST: Final = 1.0
+"""Seconds until the first beat at most: its connection is there before others have taken them all."""
 
 
 class Heartbeat:
@@ -49,8 +51,9 @@ class Heartbeat:
         # The lease counts from before the renewal was sent, and is given up a beat early: by the time another worker
         # may take the runs, this one has stopped believing in them.
         trusted_until = monotonic() + self._lease_for - self._every
-        while not self._stopped.wait(self._every):
-            sent = monotonic()
+        pause = min(FIRST, self._every)
+        while not self._stopped.wait(pause):
+            pause, sent = self._every, monotonic()
             try:
                 held = self._renew()
             except Exception as error:  # noqa: BLE001  any failure is tried again until the lease is over

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.crash.conftest import in_memory, migrated, new_scene, scene
+from tests.crash.conftest import in_memory, kind, migrated, new_scene, scene
 from tests.runtime.conftest import empty_database, harness, ledger, live
 
-__all__ = ["empty_database", "harness", "in_memory", "ledger", "live", "migrated", "new_scene", "scene"]
+__all__ = ["empty_database", "harness", "in_memory", "kind", "ledger", "live", "migrated", "new_scene", "scene"]

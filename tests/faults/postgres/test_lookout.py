@@ -1,0 +1,68 @@
+"""What other programs commit is noticed by looking, though their hints are lost and their entries come out of order."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from agentflow.store import open_store
+from agentflow.store.postgres.ears import Ears
+from tests.support.stores import a_trigger
+from tests.support.tasks import eventually
+
+if TYPE_CHECKING:
+    from tests.support.clusters import Cluster
+
+COLUMNS = (
+    "SELECT string_agg(quote_ident(column_name), ', ') FROM information_schema.columns "
+    "WHERE table_name = 'agentflow_journal' AND column_name NOT IN ('id', 'seq')"
+)
+
+
+async def test_an_entry_that_is_committed_late_without_a_hint_is_noticed_though_a_higher_one_was_seen(
+    database: str, server: Cluster
+) -> None:
+    """Its transaction began first, so that its number is the lower one."""
+    url = server.url(database)
+    store, other = await open_store(url), await open_store(url)
+    run = await other.trigger(a_trigger())
+    told = []
+    stop = store.watch(lambda _run_id, _moved: told.append(1))
+    with psycopg.connect(url) as slow:
+        row = slow.execute(COLUMNS).fetchone()
+        assert row is not None
+        insert = f"INSERT INTO agentflow_journal (seq, {row[0]}) SELECT seq + 1, {row[0]} FROM agentflow_journal"
+        slow.execute(insert.encode())
+        await other.trigger(a_trigger())
+        await eventually(lambda: seen_at_rest(told))
+        before = len(told)
+        slow.commit()
+    assert len(await store.entries(run.id)) == 2
+    async with asyncio.timeout(3):
+        while len(told) == before:  # noqa: ASYNC110  the store tells whom it tells
+            await asyncio.sleep(0.01)
+    stop()
+    for one in (store, other):
+        await one.close()
+
+
+async def seen_at_rest(told: list[int]) -> bool:
+    """Whether the store was told, and has looked since."""
+    await asyncio.sleep(0.6)
+    return bool(told)
+
+
+async def test_listening_ends_though_it_is_cancelled_at_the_moment_of_a_hint(database: str, server: Cluster) -> None:
+    ears = Ears(server.url(database))
+    for _ in range(200):
+        waiting = asyncio.ensure_future(ears.next_hint(0.5))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        ears._heard.set()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+        ears._heard.clear()
+    await ears.close()
