@@ -152,9 +152,11 @@ def _of_ours(error: AgentflowError, status: int) -> ProblemDocument:
 def _of_the_store(error: StoreUnavailable) -> ProblemDocument:
     """Its own words name files and servers, which are nobody's business here."""
     status = HTTPStatus.GATEWAY_TIMEOUT if error.may_be_stored else HTTPStatus.SERVICE_UNAVAILABLE
-    title = "Outcome unknown" if error.may_be_stored else "Store unavailable"
+    kind, title = "store unavailable", "The database is away"
+    if error.may_be_stored:
+        kind, title = "outcome unknown", "Outcome unknown"
     facts = {"may_be_stored": error.may_be_stored}
-    return ProblemDocument(type=_kind(title), title=title, status=status, detail=TEXTS[status], facts=facts)
+    return ProblemDocument(type=_kind(kind), title=title, status=status, detail=TEXTS[status], facts=facts)
 
 
 def _kind(title: str) -> str:

@@ -8,11 +8,11 @@ events and fields there are, `READINGS` which of them each kind of entry becomes
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import typing
 
-from agentflow.later import names
+from agentflow import later
 
-if TYPE_CHECKING:
+if typing.TYPE_CHECKING:
     from agentflow.events.base import HISTORY_VERSION, Event, JournalEntry, type_of
     from agentflow.events.operations import (
         ChildTriggered,
@@ -81,8 +81,8 @@ __all__ = [
     "type_of",
 ]
 
-if not TYPE_CHECKING:  # each record takes its while to be made, and few programs use them all
-    __getattr__, __dir__ = names(
+if not typing.TYPE_CHECKING:  # each record takes its while to be made, and few programs use them all
+    __getattr__, __dir__ = later.names(
         __name__,
         {
             "agentflow.events.base": ("HISTORY_VERSION", "Event", "JournalEntry", "type_of"),

@@ -70,6 +70,8 @@ class Membership:
 
     async def drain(self) -> None:
         """Let everybody see that the worker takes no more runs; a database that is away is not told."""
+        if self._heartbeat is None:
+            return
         with suppress(StoreError):
             await self._store.drain_worker(self.id)
 
