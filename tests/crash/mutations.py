@@ -210,8 +210,8 @@ BUGS = [
     Bug(
         "opening waits is not held against the epoch",
         "store/runs.py",
-        'run.c.epoch == bindparam("epoch"), run.c.status == const("running")\n    )',
-        'run.c.status == const("running")\n    )',
+        'run.c.epoch == bindparam("epoch"), run.c.status == const("running"))\n    .with_for_update()',
+        'run.c.status == const("running"))\n    .with_for_update()',
         "tests/conformance/test_fences.py",
     ),
     Bug(

@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from tests.crash.conftest import in_memory, kind, migrated, new_scene, scene
-from tests.runtime.conftest import empty_database, harness, ledger, live
+from tests.runtime.conftest import empty_database, harness, ledger, live, on_sqlite
 
-__all__ = ["empty_database", "harness", "in_memory", "kind", "ledger", "live", "migrated", "new_scene", "scene"]
+__all__ = [
+    "empty_database",
+    "harness",
+    "in_memory",
+    "kind",
+    "ledger",
+    "live",
+    "migrated",
+    "new_scene",
+    "on_sqlite",
+    "scene",
+]
