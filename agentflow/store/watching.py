@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 
 class Watchers:
@@ -39,3 +40,16 @@ class Watchers:
             for name in ("", run_id) if run_id else tuple(self._callbacks):
                 for callback in tuple(self._callbacks.get(name, ())):
                     callback(run_id, run_id in moved)
+
+
+async def bursts(watch: Callable[[Callable[[str, bool], None]], Callable[[], None]]) -> AsyncIterator[None]:
+    """Yield at once, and then after each burst of what `watch` hears of."""
+    changed = asyncio.Event()
+    stop = watch(lambda _run_id, _moved: changed.set())
+    try:
+        while True:
+            yield
+            await changed.wait()
+            changed.clear()
+    finally:
+        stop()

@@ -20,7 +20,7 @@ from agentflow.store.postgres.server import begin, connect, driver, explain, sho
 from agentflow.store.postgres.transaction import PostgresTransaction
 from agentflow.store.postgres.writer import PostgresWriter
 from agentflow.store.sql import SqlStore
-from agentflow.store.watching import Watchers
+from agentflow.store.watching import Watchers, bursts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -161,16 +161,8 @@ class PostgresStore(SqlStore):
         if isinstance(self.clock, ServerClock):
             self.clock.ask(connection)
 
-    async def changes(self) -> AsyncIterator[None]:
-        changed = asyncio.Event()
-        stop = self.watch(lambda _run_id, _moved: changed.set())
-        try:
-            while True:
-                yield
-                await changed.wait()
-                changed.clear()
-        finally:
-            stop()
+    def changes(self) -> AsyncIterator[None]:
+        return bursts(self.watch)
 
     async def close(self) -> None:
         self._is_closed = True

@@ -16,7 +16,7 @@ from agentflow.store.sqlite.file import connect, driver, explain
 from agentflow.store.sqlite.looking import Looking
 from agentflow.store.sqlite.transaction import SqliteTransaction
 from agentflow.store.sqlite.writer import SqliteWriter
-from agentflow.store.watching import Watchers
+from agentflow.store.watching import Watchers, bursts
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -132,16 +132,8 @@ class SqliteStore(SqlStore):
         """Another program has committed something; there is no telling what."""
         self._watchers.announce({""}, {""})
 
-    async def changes(self) -> AsyncIterator[None]:
-        changed = asyncio.Event()
-        stop = self.watch(lambda _run_id, _moved: changed.set())
-        try:
-            while True:
-                yield
-                await changed.wait()
-                changed.clear()
-        finally:
-            stop()
+    def changes(self) -> AsyncIterator[None]:
+        return bursts(self.watch)
 
     async def close(self) -> None:
         self._is_closed = True
