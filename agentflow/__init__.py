@@ -40,6 +40,8 @@ if typing.TYPE_CHECKING:
     from agentflow.retry import Retry, RetryAfter
     from agentflow.runtime.logs import log
     from agentflow.runtime.operations.heartbeats import heartbeat, last_heartbeat
+    from agentflow.runtime.operations.speaking import say
+    from agentflow.runtime.operations.spending import report_usage
     from agentflow.runtime.operations.values import now, operation, random, sleep, sleep_until, uuid4, wait_for
     from agentflow.runtime.parallel.completion import (
         Branches,
@@ -72,6 +74,7 @@ if typing.TYPE_CHECKING:
     from agentflow.tasks.undo import Undo
     from agentflow.tasks.verifiers import HmacSignature
     from agentflow.tasks.webhook import Webhook, webhook
+    from agentflow.usage import Usage
 
 __all__ = [  # noqa: RUF022  in the order of the alphabet; the linter would have constants first
     "AgentFlow",
@@ -120,6 +123,7 @@ __all__ = [  # noqa: RUF022  in the order of the alphabet; the linter would have
     "StepTimedOut",
     "Task",
     "Undo",
+    "Usage",
     "Webhook",
     "WorkerSettings",
     "all_succeed",
@@ -139,6 +143,8 @@ __all__ = [  # noqa: RUF022  in the order of the alphabet; the linter would have
     "patched",
     "random",
     "receive_events",
+    "report_usage",
+    "say",
     "schedule",
     "scope",
     "send_event",
@@ -197,6 +203,8 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "agentflow.runtime.waiting.events": ("receive_events", "send_event", "wait_for_event"),
     "agentflow.runtime.parallel.gathering": ("gather",),
     "agentflow.runtime.operations.heartbeats": ("heartbeat", "last_heartbeat"),
+    "agentflow.runtime.operations.speaking": ("say",),
+    "agentflow.runtime.operations.spending": ("report_usage",),
     "agentflow.runtime.logs": ("log",),
     "agentflow.runtime.parallel.mapping": ("map",),
     "agentflow.runtime.operations.values": ("now", "operation", "random", "sleep", "sleep_until", "uuid4", "wait_for"),
@@ -217,6 +225,7 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "agentflow.tasks.undo": ("Undo",),
     "agentflow.tasks.verifiers": ("HmacSignature",),
     "agentflow.tasks.webhook": ("Webhook", "webhook"),
+    "agentflow.usage": ("Usage",),
 }
 
 if not typing.TYPE_CHECKING:

@@ -26,6 +26,8 @@ _PACKAGE = str(Path(__file__).resolve().parent) + "/"
 _LONGEST = 16_384
 _LARGEST_ATTRIBUTE = 65_536
 _MOST_CAUSES = 8
+_MOST_FRAMES = 200
+"""An exception that is raised again and again grows by each, and its text would be cut anyway."""
 _MOST_MEMBERS = 32
 
 
@@ -107,7 +109,7 @@ def _clean(text: str) -> str:
 def _traceback(exc: BaseException, message: str) -> str:
     """The frames from the first one outside agentflow on: what the reader wrote, not what called it."""
     try:
-        frames = traceback.extract_tb(_first_of_theirs(exc.__traceback__))
+        frames = traceback.extract_tb(_first_of_theirs(exc.__traceback__), limit=-_MOST_FRAMES)
         lines = ["Traceback (most recent call last):\n", *traceback.format_list(frames)] if frames else []
         notes = [f"\n{note}" for note in getattr(exc, "__notes__", [])]
         text = "".join([*lines, f"{type(exc).__qualname__}: {message}", *notes])

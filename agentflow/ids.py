@@ -27,6 +27,8 @@ DECISION: Final = "dec"
 WORKER: Final = "wrk"
 EVENT: Final = "evt"
 CALLBACK: Final = "cbk"
+STANDING: Final = "sta"
+GRANT: Final = "gra"
 TOKEN: Final = "cbt"  # noqa: S105  how tokens begin, not one
 
 HIDDEN: Final = f"{TOKEN}_[hidden]"

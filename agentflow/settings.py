@@ -22,8 +22,13 @@ KEEP_VARIABLES: Final = {
     "events": "AGENTFLOW_KEEP_EVENTS",
     "occurrences": "AGENTFLOW_KEEP_OCCURRENCES",
     "deliveries": "AGENTFLOW_KEEP_DELIVERIES",
+    "usage": "AGENTFLOW_KEEP_USAGE",
+    "threads": "AGENTFLOW_KEEP_THREADS",
 }
-"""For how long what is kept, each a span such as "90d"; for ever where nothing is said."""
+"""For how long what is kept, each a span such as "90d" or "forever"; for ever where nothing is said."""
+KEPT_UNSAID: Final = {"usage": "400d"}
+"""But for what calls of models used: for a year and a month, so that each month can be compared with its last."""
+FOREVER: Final = "forever"
 DEFAULT_DATABASE: Final = "sqlite:///agentflow.db"
 PAYLOAD_LIMIT: Final = 4 * 1024 * 1024
 

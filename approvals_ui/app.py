@@ -25,6 +25,8 @@ from approvals_ui.api.queues import QueueEndpoints
 from approvals_ui.api.runs import RunEndpoints
 from approvals_ui.api.steering import SteeringEndpoints
 from approvals_ui.approvals import ApprovalPages
+from approvals_ui.conversations import ConversationPages
+from approvals_ui.costs import CostPages
 from approvals_ui.desk import Desk
 from approvals_ui.forms import require_token
 from approvals_ui.health import health, health_live, health_ready, ready
@@ -35,6 +37,7 @@ from approvals_ui.problems import Refused, answer
 from approvals_ui.protection import Protection
 from approvals_ui.queues import QueuePages
 from approvals_ui.runs import RunPages
+from approvals_ui.standing import StandingPages
 from approvals_ui.steering import SteeringPages
 from approvals_ui.triggers import TriggerPages
 
@@ -83,9 +86,10 @@ def end_streams(app: Litestar) -> None:
 
 
 def _routes() -> list[Any]:
+    of_runs = [RunPages, ConversationPages, SteeringPages]
     pages = Router(
         path="/",
-        route_handlers=[InboxPages, ApprovalPages, RunPages, QueuePages, SteeringPages, TriggerPages],
+        route_handlers=[InboxPages, ApprovalPages, StandingPages, *of_runs, QueuePages, CostPages, TriggerPages],
         before_request=require_token,
     )
     endpoints = [

@@ -23,6 +23,7 @@ from agentflow.errors import (
     InvalidDecision,
     InvalidDuration,
     InvalidInput,
+    InvalidMessage,
     InvalidName,
     InvalidSetting,
     NotAuthentic,
@@ -49,6 +50,7 @@ STATUS_OF: Final[dict[type[AgentflowError], int]] = {
     InvalidDuration: 422,
     InvalidInput: 422,
     InvalidName: 422,
+    InvalidMessage: 422,
     InvalidSetting: 400,  # a cursor that no listing gave
     NotAuthentic: 401,
     NotFound: 404,

@@ -10,6 +10,7 @@ from litestar.params import FromPath, FromQuery
 from agentflow.client import Client
 from agentflow.records import Approval
 from agentflow.states import RunStatus
+from approvals_ui.conversations import spoken
 from approvals_ui.desk import Desk
 from approvals_ui.steering import may
 from approvals_ui.timeline import failure_of, rows_of
@@ -17,6 +18,7 @@ from approvals_ui.views import Asked, fragment, page
 
 PAGE_SIZE: Final = 50
 JOURNAL_PAGE: Final = 500
+TALK_PAGE: Final = 120
 LOG_LINES: Final = 2000
 MOST_APPROVALS: Final = 500
 
@@ -55,11 +57,17 @@ class RunPages(Controller):
         request: Asked,
         desk: NamedDependency[Desk],
         run_id: FromPath[str],
+        *,
         tab: FromQuery[str] = "timeline",
         after: FromQuery[int] = 0,
+        of: FromQuery[str | None] = None,
+        upto: FromQuery[int | None] = None,
     ) -> Response[str]:
-        """One run: why it is where it is, its input and output, its timeline or its log."""
+        """One run: why it is where it is, what its agents say, its input and output, its timeline or its log."""
         shown = await _shown(desk.client, run_id, tab=tab, after=after)
+        shown |= await spoken(desk.client, shown["run"], shown["approvals"], chosen=of, upto=upto)
+        shown |= await _recorded(desk.client, run_id, shown)
+        shown |= {"of": of, "upto": upto}
         if request.query_params.get("fragment"):
             return fragment(desk, "run_body.html", **shown)
         return await page(request, desk, "run.html", **shown)
@@ -68,7 +76,7 @@ class RunPages(Controller):
 async def _shown(client: Client, run_id: str, *, tab: str, after: int) -> dict[str, Any]:
     run = await client.run(run_id)
     approvals = await client.approvals(run_id=run_id, pending=None, limit=MOST_APPROVALS)
-    shown: dict[str, Any] = {
+    return {
         "run": run,
         "why": await client.why(run_id),
         "failure": failure_of(run.error),
@@ -79,15 +87,20 @@ async def _shown(client: Client, run_id: str, *, tab: str, after: int) -> dict[s
         "rows": (),
         "next_after": None,
         "logs": (),
+        "logs_cut": False,
         "verbs": may(run),
     }
+
+
+async def _recorded(client: Client, run_id: str, shown: Mapping[str, Any]) -> dict[str, Any]:
+    """The timeline or the log; below a conversation, which tells the same, less of it at once."""
     if shown["tab"] == "logs":
         lines = await client.logs(run_id)
-        return shown | {"logs": lines[-LOG_LINES:], "logs_cut": len(lines) > LOG_LINES}
-    entries = await client.journal(run_id, after=after, limit=JOURNAL_PAGE)
-    shown["rows"] = rows_of(entries, _by_key(approvals.items))
-    shown["next_after"] = entries[-1].seq if len(entries) == JOURNAL_PAGE else None
-    return shown
+        return {"logs": lines[-LOG_LINES:], "logs_cut": len(lines) > LOG_LINES}
+    most = TALK_PAGE if shown["talks"] else JOURNAL_PAGE
+    entries = await client.journal(run_id, after=shown["after"], limit=most)
+    rows = rows_of(entries, _by_key(shown["approvals"]))
+    return {"rows": rows, "next_after": entries[-1].seq if len(entries) == most else None}
 
 
 def _by_key(approvals: Any) -> Mapping[str, Approval]:

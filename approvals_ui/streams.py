@@ -38,14 +38,19 @@ class Streams:
         await self._ended.wait()
 
 
-async def stream(client: Client, streams: Streams, *, after: int) -> AsyncIterator[bytes]:
-    """What happens from journal entry `after` on, as the body of a response.
+def stream(client: Client, streams: Streams, *, after: int) -> AsyncIterator[bytes]:
+    """What happens from journal entry `after` on, as the body of a response."""
+    return pumped(follow(client, streams, after=after))
+
+
+async def pumped(events: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    """The events as the body of a response.
 
     The following is done by a task of its own: the server cancels a body whose reader has left at every await, and
     what follows the store has to be closed in peace.
     """
     chunks: asyncio.Queue[bytes | None] = asyncio.Queue(maxsize=MOST_CHUNKS)
-    pumping = asyncio.create_task(_pump(follow(client, streams, after=after), chunks))
+    pumping = asyncio.create_task(_pump(events, chunks))
     try:
         while (chunk := await chunks.get()) is not None:
             yield chunk
@@ -96,7 +101,7 @@ async def follow(client: Client, streams: Streams, *, after: int) -> AsyncGenera
             await asyncio.wait({ended}, timeout=GATHER_SECONDS)
         yield b"event: end\ndata: {}\n\n"
     finally:
-        await _stop(change, ended)
+        await stop(change, ended)
         await _close(changes)
 
 
@@ -105,7 +110,8 @@ def _event(entries: Sequence[Entry]) -> bytes:
     return f"id: {entries[-1].id}\nevent: moved\ndata: {json.dumps(moved)}\n\n".encode()
 
 
-async def _stop(*futures: asyncio.Future[Any]) -> None:
+async def stop(*futures: asyncio.Future[Any]) -> None:
+    """Cancel these and see them end."""
     for future in futures:
         future.cancel()
     await asyncio.gather(*futures, return_exceptions=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from approvals_ui.calls import call_of
 from approvals_ui.journals import entries_before
+from approvals_ui.terms import always_of
 from approvals_ui.timeline import rows_of
 
 if TYPE_CHECKING:
@@ -22,6 +24,8 @@ async def surroundings(client: Client, approval: Approval) -> dict[str, Any]:
     rows = rows_of(await entries_before(client, approval), {})
     before, after = await _neighbours(client, approval)
     return {
+        "call": call_of(approval, asked.items),
+        "always": always_of(approval),
         "evidence": json.loads(approval.evidence),
         "field_confidence": json.loads(approval.field_confidence),
         "tags": json.loads(approval.tags),

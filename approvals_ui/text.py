@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from markupsafe import Markup, escape
@@ -14,6 +15,7 @@ from agentflow.payloads import readable
 
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"))
 _JUST_NOW: Final = 5
+LEAST_MONEY: Final = Decimal("0.0001")
 LONGEST: Final = 200_000
 MOST_PARTS: Final = 2_000
 
@@ -106,6 +108,23 @@ def short(text: str | None, length: int = 140) -> str:
     """One line of a stored payload."""
     line = plain(json.dumps(readable(text), ensure_ascii=False)) if text is not None else ""
     return line if len(line) <= length else f"{line[:length]}…"
+
+
+def count(number: int) -> str:
+    """A whole number with its thousands apart."""
+    return f"{number:,}"
+
+
+def money(amount: Decimal | None) -> str:
+    """US dollars as exactly as anybody cares: "$12.40", "$0.0031", "<$0.0001"; what has no known price says so."""
+    if amount is None:
+        return "no price known"
+    if 0 < amount < LEAST_MONEY:
+        return f"<${LEAST_MONEY}"
+    if amount >= 1 or not amount:
+        return f"${amount:,.2f}"
+    whole, _, parts = f"{amount:.4f}".partition(".")
+    return f"${whole}.{parts[:2]}{parts[2:].rstrip('0')}"
 
 
 def percent(share: float | None) -> str:

@@ -40,6 +40,9 @@ MOMENTS: Final = {
 }
 ICONS: Final = {
     "step": "step",
+    "model": "agent",
+    "tool": "tool",
+    "instructions": "value",
     "await": "await",
     "approval": "approval",
     "timer": "timer",
@@ -56,6 +59,7 @@ ICONS: Final = {
     "send": "send",
     "callback": "callback",
 }
+CALLS: Final = frozenset({"agent", "tool"})
 
 
 @dataclass(slots=True)
@@ -88,6 +92,11 @@ class Row:
     def scope(self) -> str:
         """The branch or nested call it belongs to."""
         return (self.key or "").rpartition("/")[0].rpartition("/")[2]
+
+    @property
+    def is_call(self) -> bool:
+        """Whether it is the call of a model or a tool by an agent, which has a page of its own."""
+        return self.icon in CALLS
 
     @property
     def has_more(self) -> bool:

@@ -13,9 +13,11 @@ from agentflow.limits import change_in_words, described
 from agentflow.records import Counts
 from agentflow.states import ApprovalStatus
 from approvals_ui import text
+from approvals_ui.calls import headline, most_telling, own_title
 from approvals_ui.desk import Desk
 from approvals_ui.markdown import render
 from approvals_ui.sessions import COOKIE, FIELD, form_token, is_session, new_session
+from approvals_ui.talks import arguments, cut, left_of, one_line
 
 Asked = Request[Any, Any, Any]
 
@@ -38,14 +40,22 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "arguments": arguments,
         "change": change_in_words,
+        "count": text.count,
+        "cut": cut,
         "detail": text.detail,
+        "headline": headline,
         "humanise": humanise,
         "iso": text.iso,
         "label": _label,
         "limits": described,
         "local": text.local,
+        "left": left_of,
         "markdown": render,
+        "own_title": own_title,
+        "money": text.money,
+        "one_line": one_line,
         "percent": text.percent,
         "plain": text.plain,
         "pretty": text.pretty,
@@ -55,6 +65,7 @@ def _environment() -> Environment:
         "sides": text.sides,
         "show": text.show,
         "span": text.span,
+        "telling": most_telling,
     }
     environment.tests |= {"large": text.is_large, "suspicious": text.suspicious}
     return environment

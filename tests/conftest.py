@@ -13,7 +13,7 @@ from tests.support.clusters import NO_SERVER
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-pytest_plugins = ["tests.support.browser"]
+pytest_plugins = ["tests.support.aimock", "tests.support.browser"]
 
 # A busy machine is no defect of the code under test; the time limit of the whole test stays.
 settings.register_profile("agentflow", deadline=None)
@@ -56,7 +56,8 @@ def pytest_runtest_makereport(
     is_skip = report.skipped and not hasattr(report, "wasxfail")
     if is_skip and os.environ.get("CI"):
         reason = str(call.excinfo.value) if call.excinfo else "skipped"
-        if item.get_closest_marker("browser") or reason.startswith(NO_SERVER):
+        lacks_aimock = "aimock_server" in getattr(item, "fixturenames", ())
+        if item.get_closest_marker("browser") or lacks_aimock or reason.startswith(NO_SERVER):
             report.outcome = "failed"
             report.longrepr = f"{item.nodeid}: may not be skipped in CI: {reason}"
     return report

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from agentflow.later import names
 
 if TYPE_CHECKING:
+    from agentflow.approvals.calls import call_title, telling
     from agentflow.approvals.diff import Change, ChangeKind, changes, outcome_of, patch
-    from agentflow.approvals.digest import approval_digest, schema_digest
+    from agentflow.approvals.digest import approval_digest, require_decided, schema_digest, value_digest
     from agentflow.approvals.forms import (
         Field,
         FieldKind,
@@ -47,6 +48,7 @@ __all__ = [
     "apply_action",
     "approval_digest",
     "build_form",
+    "call_title",
     "changes",
     "describe",
     "has_hidden",
@@ -55,11 +57,14 @@ __all__ = [
     "outcome_of",
     "parse_form",
     "patch",
+    "require_decided",
     "schema_digest",
     "schema_of",
     "schema_problems",
     "settable",
+    "telling",
     "validate",
+    "value_digest",
     "visible",
 ]
 
@@ -67,8 +72,9 @@ if not TYPE_CHECKING:
     __getattr__, __dir__ = names(
         __name__,
         {
+            "agentflow.approvals.calls": ("call_title", "telling"),
             "agentflow.approvals.diff": ("Change", "ChangeKind", "changes", "outcome_of", "patch"),
-            "agentflow.approvals.digest": ("approval_digest", "schema_digest"),
+            "agentflow.approvals.digest": ("approval_digest", "require_decided", "schema_digest", "value_digest"),
             "agentflow.approvals.forms": (
                 "Field",
                 "FieldKind",

@@ -10,8 +10,10 @@ from typing import NoReturn
 import typer
 
 from agentflow.cli import (
+    agents,
     callbacks,
     checking,
+    costs,
     database,
     definitions,
     demo,
@@ -24,6 +26,7 @@ from agentflow.cli import (
     runs,
     serve,
     show,
+    standing,
     steering,
     workers,
 )
@@ -46,8 +49,8 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     groups = (
-        demo, serve, runs, show, steering, history, exporting, health, workers, inbox, queues, events, callbacks,
-        definitions, checking, database,
+        demo, serve, runs, show, steering, history, exporting, health, workers, inbox, standing, queues, agents,
+        costs, events, callbacks, definitions, checking, database,
     )  # fmt: skip
     for group in groups:
         group.register(application)

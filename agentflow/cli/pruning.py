@@ -28,7 +28,10 @@ Statuses = Annotated[
 Only = Annotated[
     list[str] | None,
     typer.Option(
-        "--only", metavar="KIND", help="runs, logs, events, occurrences or deliveries; repeatable. All if left out."
+        "--only",
+        metavar="KIND",
+        help="runs, logs, events, occurrences or deliveries; repeatable. All these if left out. "
+        "usage (what models cost) and threads (conversations) go only if named.",
     ),
 ]
 KeepApprovals = Annotated[
@@ -60,7 +63,7 @@ def prune(
     from agentflow.states import TERMINAL, RunStatus
 
     every: list[Kept] = [kind for kind in Kept if kind is not Kept.APPROVALS]
-    kinds = [kind for kind in every if kind in only] if only else every
+    kinds = [kind for kind in every if (kind in only if only else kind not in {Kept.USAGE, Kept.THREADS})]
     _require_known(only, [str(kind) for kind in every], "--only")
     _require_known(status, sorted(str(one) for one in TERMINAL), "--status")
     if task or status:

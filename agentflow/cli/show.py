@@ -27,9 +27,28 @@ def show(
     follow: Annotated[
         bool, typer.Option("--follow", "-f", help="Stay until it ends; exit 1 unless it completed.")
     ] = False,
+    conversation: Annotated[
+        bool, typer.Option("--conversation", "-c", help="What its agents said and called, in place of its journal.")
+    ] = False,
 ) -> int:
     """Show a run: its input and output, why it is where it is, its journal and its logs."""
+    if conversation:
+        return asyncio.run(_converse(terminal, run))
     return asyncio.run(_show(terminal, run, follow=follow))
+
+
+async def _converse(terminal: Terminal, given: str) -> int:
+    from agentflow.cli.conversing import conversation_document, write_conversations
+    from agentflow.cli.lookup import find_run
+    from agentflow.cli.session import opened
+
+    async with opened(terminal) as client:
+        run = await find_run(client, given)
+        found = await client.conversations(run.id)
+    terminal.answer([conversation_document(one) for one in found], lambda: write_conversations(found))
+    if not found:
+        terminal.note(f"run {run.id} has no conversation: no agent has begun in it")
+    return 0
 
 
 async def _show(terminal: Terminal, given: str, *, follow: bool) -> int:

@@ -3,13 +3,14 @@
 AgentflowError
 ├── DefinitionError ── SourceUnavailable                declared wrongly; nothing was defined
 ├── InvalidSetting, InvalidDuration, InvalidInput       refused; nothing was started
-├── InvalidName                                         refused; nothing was stored
+├── InvalidName, InvalidMessage                         refused; nothing was stored
 ├── PayloadError
 │   └── NotRecordable, PayloadTooLarge, UndecodablePayload
 ├── StoreError
 │   └── StoreUnavailable, StoreUnusable, LeaseLost, IllegalTransition
 ├── NotFound
-│   └── RunNotFound, ApprovalNotFound, TaskNotFound, WebhookNotFound, CallbackNotFound, QueueNotFound, KeyNotRecorded
+│   └── RunNotFound, ApprovalNotFound, TaskNotFound, WebhookNotFound, CallbackNotFound, QueueNotFound, KeyNotRecorded,
+│       StandingNotFound
 ├── Conflict                                            something else came first
 │   └── IdempotencyMismatch, AlreadyDecided, ApprovalExpired, ApprovalWithdrawn, StaleVersion, SingletonTaken,
 │       QueueFull, CallbackResolved ── CallbackLapsed
@@ -17,8 +18,14 @@ AgentflowError
 ├── OperationError                                      what `await` raises inside a task
 │   └── OperationFailed, StepTimedOut, RunTimedOut, AllFailed, ApprovalTimedOut, ApprovalSchemaMismatch,
 │       RunFailed, RunCancelled, EventTimedOut, CallbackTimedOut, CallbackFailed, HeartbeatTimedOut, CircuitOpen,
-│       CompletionFailed, EventMismatch, PollingEnded
-├── Fatal ── Rejected                                   raised by users' code: do not try again
+│       CompletionFailed, EventMismatch, PollingEnded, ToolError ── ArgumentsRefused
+│       └── ModelError                                  a language model gave no usable answer
+│           └── ModelUnavailable ── ModelRateLimited, ModelAnswerCutOff, ModelAnswerRefused,
+│               ModelRequestRefused ── ModelNotAuthorized
+├── EgressRefused, HostUnreachable                      a call to the outside was not made
+├── AnswerLost, AnswerTooLarge, ServerUnavailable       it was made, and there is no answer of use
+├── Fatal ── Rejected, NotAsDecided, OutcomeUnknown     do not try again
+│   └── BudgetReached, OutputRefused, AgentStuck        what ends an agent
 └── UnsupportedAwait, Diverged
 """
 
@@ -42,9 +49,24 @@ from agentflow.errors.definitions import (
     DefinitionError,
     InvalidDuration,
     InvalidInput,
+    InvalidMessage,
     InvalidName,
     InvalidSetting,
     SourceUnavailable,
+)
+from agentflow.errors.models import (
+    AgentStuck,
+    ArgumentsRefused,
+    BudgetReached,
+    ModelAnswerCutOff,
+    ModelAnswerRefused,
+    ModelError,
+    ModelNotAuthorized,
+    ModelRateLimited,
+    ModelRequestRefused,
+    ModelUnavailable,
+    OutputRefused,
+    ToolError,
 )
 from agentflow.errors.operations import (
     AllFailed,
@@ -59,8 +81,10 @@ from agentflow.errors.operations import (
     EventTimedOut,
     Fatal,
     HeartbeatTimedOut,
+    NotAsDecided,
     OperationError,
     OperationFailed,
+    OutcomeUnknown,
     PollingEnded,
     Rejected,
     RunCancelled,
@@ -69,6 +93,7 @@ from agentflow.errors.operations import (
     StepTimedOut,
     UnsupportedAwait,
 )
+from agentflow.errors.outgoing import AnswerLost, AnswerTooLarge, EgressRefused, HostUnreachable, ServerUnavailable
 from agentflow.errors.payloads import NotRecordable, PayloadError, PayloadTooLarge, UndecodablePayload
 from agentflow.errors.stores import (
     ApprovalNotFound,
@@ -79,6 +104,7 @@ from agentflow.errors.stores import (
     NotFound,
     QueueNotFound,
     RunNotFound,
+    StandingNotFound,
     StoreError,
     StoreUnavailable,
     StoreUnusable,
@@ -87,14 +113,19 @@ from agentflow.errors.stores import (
 )
 
 __all__ = [
+    "AgentStuck",
     "AgentflowError",
     "AllFailed",
     "AlreadyDecided",
+    "AnswerLost",
+    "AnswerTooLarge",
     "ApprovalExpired",
     "ApprovalNotFound",
     "ApprovalSchemaMismatch",
     "ApprovalTimedOut",
     "ApprovalWithdrawn",
+    "ArgumentsRefused",
+    "BudgetReached",
     "CallbackFailed",
     "CallbackLapsed",
     "CallbackNotFound",
@@ -105,26 +136,39 @@ __all__ = [
     "Conflict",
     "DefinitionError",
     "Diverged",
+    "EgressRefused",
     "EventMismatch",
     "EventTimedOut",
     "Fatal",
     "FieldProblem",
     "ForkRefused",
     "HeartbeatTimedOut",
+    "HostUnreachable",
     "IdempotencyMismatch",
     "IllegalTransition",
     "InvalidDecision",
     "InvalidDuration",
     "InvalidInput",
+    "InvalidMessage",
     "InvalidName",
     "InvalidSetting",
     "KeyNotRecorded",
     "LeaseLost",
+    "ModelAnswerCutOff",
+    "ModelAnswerRefused",
+    "ModelError",
+    "ModelNotAuthorized",
+    "ModelRateLimited",
+    "ModelRequestRefused",
+    "ModelUnavailable",
+    "NotAsDecided",
     "NotAuthentic",
     "NotFound",
     "NotRecordable",
     "OperationError",
     "OperationFailed",
+    "OutcomeUnknown",
+    "OutputRefused",
     "PayloadError",
     "PayloadTooLarge",
     "PollingEnded",
@@ -135,14 +179,17 @@ __all__ = [
     "RunFailed",
     "RunNotFound",
     "RunTimedOut",
+    "ServerUnavailable",
     "SingletonTaken",
     "SourceUnavailable",
     "StaleVersion",
+    "StandingNotFound",
     "StepTimedOut",
     "StoreError",
     "StoreUnavailable",
     "StoreUnusable",
     "TaskNotFound",
+    "ToolError",
     "UndecodablePayload",
     "UnsupportedAwait",
     "WebhookNotFound",

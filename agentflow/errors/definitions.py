@@ -32,6 +32,10 @@ class InvalidName(AgentflowError, ValueError):
     """A name, key or id that cannot be used; nothing was stored."""
 
 
+class InvalidMessage(AgentflowError, ValueError):
+    """A message to a run that cannot be sent; nothing was sent."""
+
+
 class InvalidInput(AgentflowError):
     """A trigger's input does not fit the task's parameters, so no run was made."""
 

@@ -77,6 +77,14 @@ class Rejected(Fatal):
     """Raise it to end a run because a person said no; like any `Fatal`, it is not tried again."""
 
 
+class NotAsDecided(Fatal):
+    """What is about to be used is not what a person decided about; it was not used."""
+
+
+class OutcomeUnknown(Fatal):
+    """A call that is made at most once was cut off, and a person said to stop rather than to make it again."""
+
+
 class UnsupportedAwait(AgentflowError):
     """An asyncio construct that cannot be durable was used inside a task; the message says what to use."""
 

@@ -69,6 +69,10 @@ class CallbackNotFound(NotFound):
     """No callback has this token."""
 
 
+class StandingNotFound(NotFound):
+    """There is no standing approval with this id."""
+
+
 class QueueNotFound(NotFound):
     """No queue has this name."""
 

@@ -16,12 +16,27 @@ if TYPE_CHECKING:
     from agentflow.records.pages import Page
     from agentflow.records.queues import QueueChange, QueuePlace, QueueState
     from agentflow.records.runs import Counts, Entry, LogLine, Run, Wait, Worker
+    from agentflow.records.spending import (
+        BudgetState,
+        CallOutlook,
+        Chunk,
+        CostsRow,
+        Spent,
+        ThreadPart,
+        UsageLine,
+    )
+    from agentflow.records.standing import BackTest, Standing
     from agentflow.records.triggers import Delivery, Occurrence, Schedule
     from agentflow.records.waits import Callback, Event
 
 __all__ = [
     "Approval",
+    "BackTest",
+    "BudgetState",
+    "CallOutlook",
     "Callback",
+    "Chunk",
+    "CostsRow",
     "Counts",
     "Decision",
     "Delivery",
@@ -37,6 +52,10 @@ __all__ = [
     "Restored",
     "Run",
     "Schedule",
+    "Spent",
+    "Standing",
+    "ThreadPart",
+    "UsageLine",
     "Wait",
     "Worker",
 ]
@@ -50,6 +69,16 @@ if not TYPE_CHECKING:  # each record takes its while to be made, and few program
             "agentflow.records.pages": ("Page",),
             "agentflow.records.queues": ("QueueChange", "QueuePlace", "QueueState"),
             "agentflow.records.runs": ("Counts", "Entry", "LogLine", "Run", "Wait", "Worker"),
+            "agentflow.records.spending": (
+                "BudgetState",
+                "CallOutlook",
+                "Chunk",
+                "CostsRow",
+                "Spent",
+                "ThreadPart",
+                "UsageLine",
+            ),
+            "agentflow.records.standing": ("BackTest", "Standing"),
             "agentflow.records.triggers": ("Delivery", "Occurrence", "Schedule"),
             "agentflow.records.waits": ("Callback", "Event"),
         },

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """A request for a person's decision, and the decision once there is one."""
+    """A request for a person's decision, and the decision once there is one.
+
+    `tool` names the tool that will be called with the data, "" where none is; `said` is what an agent says of it, and
+    nobody has checked. `standing_id` is of the standing approval that decided it.
+    """
 
     id: str
     run_id: str
@@ -48,6 +52,9 @@ class Approval:
     final_digest: str | None
     patch: str | None
     decision_id: str | None
+    tool: str = ""
+    said: str = ""
+    standing_id: str | None = None
 
     @property
     def is_pending(self) -> bool:

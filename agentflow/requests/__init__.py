@@ -23,6 +23,16 @@ if TYPE_CHECKING:
         Singleton,
         TriggerRun,
     )
+    from agentflow.requests.spending import (
+        BeforeCall,
+        CostsFilter,
+        GrantBudget,
+        NewBudget,
+        NewChunk,
+        NewThreadPart,
+        TakeRate,
+    )
+    from agentflow.requests.standing import NewStanding
     from agentflow.requests.triggers import DeclareSchedule, Deliver, Fire
     from agentflow.requests.waits import (
         Decide,
@@ -37,11 +47,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ApprovalFilter",
+    "BeforeCall",
     "BreakerRule",
     "ChangeQueue",
     "ClaimRuns",
     "Collect",
     "Completed",
+    "CostsFilter",
     "Decide",
     "DeclareQueue",
     "DeclareSchedule",
@@ -49,15 +61,20 @@ __all__ = [
     "Failed",
     "Fire",
     "ForkRun",
+    "GrantBudget",
     "HandedBack",
     "Kept",
     "Lease",
     "MarkRestored",
     "NeedsAttention",
     "NewApproval",
+    "NewBudget",
     "NewCallback",
+    "NewChunk",
     "NewEntry",
     "NewLogLine",
+    "NewStanding",
+    "NewThreadPart",
     "NewWorker",
     "OpenWait",
     "Outcome",
@@ -67,6 +84,7 @@ __all__ = [
     "RunFilter",
     "SendEvent",
     "Singleton",
+    "TakeRate",
     "TriggerRun",
     "TryAgain",
     "Undone",
@@ -102,6 +120,16 @@ if not TYPE_CHECKING:  # each record takes its while to be made, and few program
                 "Singleton",
                 "TriggerRun",
             ),
+            "agentflow.requests.spending": (
+                "BeforeCall",
+                "CostsFilter",
+                "GrantBudget",
+                "NewBudget",
+                "NewChunk",
+                "NewThreadPart",
+                "TakeRate",
+            ),
+            "agentflow.requests.standing": ("NewStanding",),
             "agentflow.requests.triggers": ("DeclareSchedule", "Deliver", "Fire"),
             "agentflow.requests.waits": (
                 "Decide",

@@ -103,6 +103,7 @@ def _as_attempt(one: Entry) -> Entry:
 
 
 def _without_unfinished(entries: Sequence[Entry]) -> list[Entry]:
+    """What was begun and has no end left out; with a call in doubt, what has been asked and said about it."""
     begun: dict[str, list[Entry]] = {}
     for one in entries:
         if one.kind in BEGINS:
@@ -110,7 +111,8 @@ def _without_unfinished(entries: Sequence[Entry]) -> list[Entry]:
         elif one.kind in CLOSES:
             begun.pop(one.key or "", None)
     unfinished = {one.seq for some in begun.values() for one in some}
-    return [one for one in entries if one.seq not in unfinished]
+    in_doubt = tuple(f"{one.key}/" for some in begun.values() for one in some if one.kind is EntryKind.STARTED)
+    return [one for one in entries if one.seq not in unfinished and not (one.key or "").startswith(in_doubt)]
 
 
 def _check_patch(kept: Sequence[Entry], entries: Sequence[Entry], key: str, request: ForkRun) -> None:

@@ -24,6 +24,8 @@ class Kept(StrEnum):
     EVENTS = "events"
     OCCURRENCES = "occurrences"
     DELIVERIES = "deliveries"
+    USAGE = "usage"
+    THREADS = "threads"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

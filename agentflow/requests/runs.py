@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime, timedelta
 
+    from agentflow.requests.spending import Kept
     from agentflow.states import EntryKind
+    from agentflow.usage import Usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +97,11 @@ class Lease:
 
 @dataclass(slots=True)
 class NewEntry:
-    """A journal entry to be appended. `took` and `at` are in microseconds; the store stamps `at` when it is None."""
+    """A journal entry to be appended. `took` is in microseconds.
+
+    `usage` is what the attempt used of language models, and `kept` what it keeps beside the journal: both are stored in
+    the transaction that keeps the entry.
+    """
 
     kind: EntryKind
     key: str | None = None
@@ -106,6 +112,8 @@ class NewEntry:
     output: str | None = None
     error: str | None = None
     detail: str | None = None
+    usage: Sequence[Usage] = ()
+    kept: Sequence[Kept] = ()
 
 
 @dataclass(slots=True, kw_only=True)

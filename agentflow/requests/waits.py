@@ -14,7 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewApproval:
-    """An approval to be opened. Payloads are JSON text; `timeout` counts from the store's clock when it opens."""
+    """An approval to be opened. Payloads are JSON text; `timeout` counts from the store's clock when it opens.
+
+    `tool` names the tool that will be called with the data, where that is what is asked about, and `said` is what the
+    agent says of it. With `standing` the store decides it at once by that standing approval, if it still holds.
+    """
 
     id: str
     title: str
@@ -34,6 +38,9 @@ class NewApproval:
     timeout: timedelta | None
     on_timeout: str
     default: str | None
+    tool: str = ""
+    said: str = ""
+    standing: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

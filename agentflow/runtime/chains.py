@@ -15,7 +15,7 @@ from agentflow.runtime.scope import Scope
 from agentflow.runtime.scoping import alone, current_scope, within
 from agentflow.states import EntryKind
 from agentflow.tasks.calling import durable
-from agentflow.tasks.step import Step
+from agentflow.tasks.step import ASK, Step
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -66,9 +66,11 @@ def hop_work(scope: Scope, hop: Hop, args: tuple[Any, ...], kwargs: Mapping[str,
         work.is_scope = True
         return work
     work.is_leaf, work.effect, work.heartbeat_timeout = True, hop.function.effect, hop.function.heartbeat_timeout
+    if hop.function.operation != Step.operation:
+        work.operation = hop.function.operation
     work.take_back_by(hop.function.undo)
-    if hop.function.lookup is not None:
-        work.look_up = partial(look_up, work, hop.function.lookup)
+    if hop.function.lookup is not None or hop.function.on_unknown == ASK:
+        work.look_up = partial(look_up, work, hop.function)
     return work
 
 

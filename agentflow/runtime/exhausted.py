@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from datetime import timedelta
 from itertools import chain, count, repeat
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from agentflow import approvals
 from agentflow.errors import Fatal, PayloadError
 from agentflow.failures import Failure
 from agentflow.ids import APPROVAL, new_id
-from agentflow.payloads import from_json, json_text, record
-from agentflow.requests import Completed, Failed, NewApproval, OpenWait, TryAgain
+from agentflow.payloads import record
+from agentflow.requests import Completed, Failed, OpenWait, TryAgain
 from agentflow.runtime.parallel.branches import Waiting
+from agentflow.runtime.questions import asked_by_us, fenced, given_result, one_line, question
 from agentflow.states import Verdict, WaitKind
 
 if TYPE_CHECKING:
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from agentflow.runtime.turn import Turn
 
 RETRY, VALUE, FAIL = "retry", "value", "fail"
-NOTHING: Final = {"type": "null"}
-_NOT_GIVEN: Final = {"properties": {"choice": {"const": VALUE}, "value": NOTHING}}
-_LONGEST = 4_000
 _CHOICES = """\
 - **retry** tries it once more, from the operation that failed; what is recorded stays recorded.
 - **value** completes the run with the result you give, checked against the task's type.
@@ -75,7 +72,7 @@ def _as_decided(turn: Turn, error: Exception, outcome: Failed, answer: Entry) ->
     if said["choice"] == FAIL:
         return outcome
     result = turn.task.signature.result
-    value = from_json(approvals.settable(_result_schema(result) or {}, said.get("value")), result)
+    value = given_result(result, said.get("value"))
     return Completed(record(value, result, of=turn.task.id)[0])
 
 
@@ -84,56 +81,23 @@ def _as_decided(turn: Turn, error: Exception, outcome: Failed, answer: Entry) ->
 
 def _opening(turn: Turn, error: Exception, outcome: Failed, refused: str) -> OpenWait:
     key = next(key for key in (f"exhausted#{n}" for n in count(1)) if key not in turn.index.by_key)
-    proposed, schema = _question(turn.task.signature.result)
-    digest = approvals.approval_digest(task=turn.task.id, key=key, value=proposed, schema=schema)
+    result = turn.task.signature.result
+    proposed, schema = question((RETRY, VALUE, FAIL), RETRY, result=result, choice=VALUE, field="value")
     tries = "1 attempt" if turn.run.attempt == 1 else f"{turn.run.attempt} attempts"
-    new = NewApproval(
-        id=new_id(APPROVAL, turn.clock.now()),
+    new = asked_by_us(
+        new_id(APPROVAL, turn.clock.now()),
+        digest=approvals.approval_digest(task=turn.task.id, key=key, value=proposed, schema=schema),
+        proposed=proposed,
+        schema=schema,
+        allow=(Verdict.APPROVE, Verdict.CORRECT, Verdict.REJECT),
+        tags={"kind": "exhausted"},
         title=f"{turn.task.id} failed after {tries}",
-        summary=_line(error),
+        summary=one_line(f"{type(error).__name__}: {error}"),
         body=_body(turn.key_of(error), _recorded(turn, error) or Failure.from_json(outcome.error), refused),
         reason="attempts_exhausted",
-        risk="",
-        priority=0,
-        confidence=None,
-        field_confidence="{}",
-        evidence="{}",
-        tags=json_text({"kind": "exhausted"}),
-        allow=(Verdict.APPROVE, Verdict.CORRECT, Verdict.REJECT),
-        data=json_text(proposed),
-        schema=json_text(schema),
-        digest=digest,
-        timeout=None,
-        on_timeout="reject",
-        default=None,
     )
-    detail = json.dumps({"approval": new.id, "digest": digest, "exhausted": True})
+    detail = json.dumps({"approval": new.id, "digest": new.digest, "exhausted": True})
     return OpenWait(key=key, kind=WaitKind.APPROVAL, subject=new.id, approval=new, detail=detail)
-
-
-def _question(result: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is proposed, and the schema of what may be answered: a choice, and the result where that is one."""
-    value = _result_schema(result)
-    choices = [RETRY, FAIL] if value is None else [RETRY, VALUE, FAIL]
-    properties: dict[str, Any] = {"choice": {"enum": choices}}
-    schema: dict[str, Any] = {"type": "object", "properties": properties, "required": ["choice"]}
-    if value is None or value == NOTHING:
-        return {"choice": RETRY}, schema | {"additionalProperties": NOTHING}
-    schema |= {"required": ["choice", "value"], "additionalProperties": False}
-    if approvals.validate(value, None):  # null is no result, and stands for none given
-        schema |= {"description": "to choose value, give a value that is not null", "not": _NOT_GIVEN}
-    if "$defs" in value:
-        schema["$defs"] = value.pop("$defs")
-    properties["value"] = {"anyOf": [value, NOTHING]}
-    return {"choice": RETRY, "value": None}, schema
-
-
-def _result_schema(result: Any) -> dict[str, Any] | None:
-    """The schema of the task's result; None for a type that has none, which nobody can be asked to give."""
-    try:
-        return dict(approvals.schema_of(result))
-    except Exception:  # noqa: BLE001  whatever keeps the type from having a schema, the other choices are there
-        return None
 
 
 def _recorded(turn: Turn, error: Exception) -> Failure | None:
@@ -145,19 +109,7 @@ def _recorded(turn: Turn, error: Exception) -> Failure | None:
 
 def _body(key: str | None, failure: Failure, refused: str) -> str:
     """Markdown: what failed, how, and what the choices do."""
-    parts = ["The result given before was refused:", _fenced(refused)] if refused else []
+    parts = ["The result given before was refused:", fenced(refused)] if refused else []
     parts += [f"Operation `{key}` failed:" if key else "The task's own code failed:"]
-    parts += [_fenced(failure.traceback or f"{failure.type}: {failure.message}"), _CHOICES]
+    parts += [fenced(failure.traceback or f"{failure.type}: {failure.message}"), _CHOICES]
     return "\n\n".join(parts)
-
-
-def _fenced(text: str) -> str:
-    """The text as a block of code, whatever is in it."""
-    shown = text if len(text) <= _LONGEST else f"…\n{text[-_LONGEST:]}"
-    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", shown)), 0)
-    return f"{fence}\n{shown}\n{fence}"
-
-
-def _line(error: Exception) -> str:
-    text = " ".join(f"{type(error).__name__}: {error}".split())
-    return text if len(text) <= 200 else f"{text[:200]}…"  # noqa: PLR2004  a line of the inbox

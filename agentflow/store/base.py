@@ -16,6 +16,8 @@ from agentflow.store.promises.maintenance import Maintenance
 from agentflow.store.promises.queues import Queues
 from agentflow.store.promises.reads import Reads
 from agentflow.store.promises.runs import Claimed, Runs
+from agentflow.store.promises.spending import Spending
+from agentflow.store.promises.standing import Standings
 from agentflow.store.promises.triggers import Triggers
 from agentflow.store.promises.waits import Waits
 
@@ -28,7 +30,21 @@ if TYPE_CHECKING:
 __all__ = ["Claimed", "Store"]
 
 
-class Store(Runs, Control, Approvals, Waits, Liveness, Queues, Maintenance, Keeping, Triggers, Reads, Protocol):
+class Store(
+    Runs,
+    Control,
+    Approvals,
+    Standings,
+    Waits,
+    Liveness,
+    Spending,
+    Queues,
+    Maintenance,
+    Keeping,
+    Triggers,
+    Reads,
+    Protocol,
+):
     """Everything durable. Made by `agentflow.store.open_store`."""
 
     @property

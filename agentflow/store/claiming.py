@@ -12,7 +12,7 @@ from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, exists, func, select, update
+from sqlalchemy import and_, bindparam, exists, func, select, true, update
 
 from agentflow.errors import StoreUnusable
 from agentflow.failures import Failure
@@ -23,12 +23,15 @@ from agentflow.store import journal, locks, outcomes, rows, runs, tables
 from agentflow.store.promises.runs import Claimed
 from agentflow.store.queueing import governing, lines, queues
 from agentflow.store.queueing.governing import Claiming
-from agentflow.store.queueing.lines import DEFAULT, Asked, Lineup
+from agentflow.store.queueing.lines import DEFAULT, Asked, Line, Lineup
 from agentflow.store.rows import table_of
-from agentflow.store.statements import Statement, const, consts
+from agentflow.store.statements import Statement, besides, const, consts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.sql.dml import ReturningUpdate
 
     from agentflow.records import Run
     from agentflow.requests import ClaimRuns
@@ -43,39 +46,69 @@ _ALIVE = exists(select(const(1)).where(worker.c.id == bindparam("worker_id")))
 
 
 # Whether no run stands in a named queue, and the default one is served: what a claim pays for there being queues.
-PLAIN = Statement(
-    select(
-        *lines.first_names(),
-        exists(select(const(1)).where(queues.queue.c.name == const(DEFAULT), queues.queue.c.paused_at.is_not(None))),
-    )
+_DEFAULT_IS_PAUSED = exists(
+    select(const(1)).where(queues.queue.c.name == const(DEFAULT), queues.queue.c.paused_at.is_not(None))
 )
+PLAIN = Statement(select(*lines.first_names(), _DEFAULT_IS_PAUSED))
 
 
-@cache
-def taking(count: int) -> Statement:
-    """The claim of this many runs by their ids."""
-    return Statement(
+def _take_those(condition: ColumnElement[bool]) -> ReturningUpdate[Any]:
+    return (
         update(run)
-        .where(
-            run.c.id.in_([bindparam(f"id{n}") for n in range(count)]),
-            run.c.status.in_(consts(Transition.CLAIM.sources | {RunStatus.WAITING})),
-            _ALIVE,
-        )
+        .where(condition, besides(run.c.status.in_(consts(Transition.CLAIM.sources | {RunStatus.WAITING}))), _ALIVE)
         .values(
             status=const(Transition.CLAIM.target.value),
             worker_id=bindparam("worker_id"),
             epoch=run.c.epoch + const(1),
             started_at=func.coalesce(run.c.started_at, bindparam("now")),
         )
-        .returning(*run.columns),
-        brief=True,
+        .returning(*run.columns)
     )
+
+
+@cache
+def taking(count: int) -> Statement:
+    """The claim of this many runs by their ids."""
+    return Statement(_take_those(run.c.id.in_([bindparam(f"id{n}") for n in range(count)])), brief=True)
+
+
+@cache
+def taking_due(tasks: int, versions: int) -> Statement:
+    """Look and take in one, where each statement is a journey: due runs of the default queue if there is no other.
+
+    Its last column is whether that was so. The ids go through an array: however many are expected, each run is found
+    by its id.
+    """
+    new, again = (one.is_(None) for one in lines.first_names())
+    plain = select(and_(new, again, ~_DEFAULT_IS_PAUSED).label("is_plain")).cte("plain")
+    line = lines.due(Line.DEFAULT, tasks, versions).limit(bindparam("limit")).offset(const(0)).subquery("line")
+    ids = select(line.c.id).where(select(plain.c.is_plain).scalar_subquery()).scalar_subquery()
+    taken = _take_those(run.c.id == func.any(func.array(ids))).cte("taken")
+    return Statement(select(*taken.c, plain.c.is_plain).select_from(plain.outerjoin(taken, true())), brief=True)
 
 
 def claim(tx: Transaction, request: ClaimRuns) -> Sequence[Claimed]:
     """Take due runs for this worker. A parked run whose timer has come is woken and taken in one move."""
     if request.limit < 1 or not (request.tasks or request.versions):
         return []
+    at_once = None if tx.is_alone or request.queues else _take_at_once(tx, request)
+    taken = _take_by_queue(tx, request) if at_once is None else at_once
+    claimed = sorted((rows.run(row) for row in taken), key=lambda one: (one.available_at, one.id))
+    known_of = _journals(tx, [one.id for one in claimed if one.epoch > 1])
+    loaded = [_loaded(tx, one, Lease(one.id, one.epoch, request.worker_id), known_of) for one in claimed]
+    return [one for one in loaded if one is not None]
+
+
+def _take_at_once(tx: Transaction, request: ClaimRuns) -> Sequence[Row] | None:
+    """Take what is due by one statement; None, having taken nothing, where there are queues to look at."""
+    asked = Asked.of(request, tx.now)
+    wanted = asked.params | {"worker_id": request.worker_id, "limit": request.limit, "after": ""}
+    found = tx.rows(taking_due(asked.tasks, asked.versions), wanted)
+    *_, is_plain = found[0]
+    return [row[:-1] for row in found if row[0] is not None] if is_plain else None
+
+
+def _take_by_queue(tx: Transaction, request: ClaimRuns) -> Sequence[Row]:
     is_plain = tx.row(PLAIN, {"after": ""}) == (None, None, 0)
     known = {} if is_plain else queues.stored(tx)
     served = [DEFAULT] if is_plain else [DEFAULT, *lines.named(tx)]
@@ -84,12 +117,7 @@ def claim(tx: Transaction, request: ClaimRuns) -> Sequence[Claimed]:
     if (counted := governing.counted(known, served)) and not tx.is_alone:
         locks.names(tx, *counted)
         known = queues.stored(tx)  # whose turn it is, and what the limits are by now
-    claiming = Claiming(tx, Asked.of(request, tx.now), request.worker_id, request.limit)
-    claimed = [rows.run(row) for row in _take(claiming, served, known)]
-    claimed.sort(key=lambda one: (one.available_at, one.id))
-    known_of = _journals(tx, [one.id for one in claimed if one.epoch > 1])
-    loaded = [_loaded(tx, one, Lease(one.id, one.epoch, request.worker_id), known_of) for one in claimed]
-    return [one for one in loaded if one is not None]
+    return _take(Claiming(tx, Asked.of(request, tx.now), request.worker_id, request.limit), served, known)
 
 
 def _take(claiming: Claiming, served: Sequence[str], known: Mapping[str, Stored]) -> Sequence[Row]:

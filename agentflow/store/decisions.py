@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, insert, select, update
 
 from agentflow.approvals.diff import outcome_of, patch
-from agentflow.clock import from_micros
+from agentflow.clock import from_micros, to_micros
 from agentflow.errors import (
     AlreadyDecided,
     ApprovalExpired,
@@ -30,6 +30,7 @@ from agentflow.states import WITHDRAWN, ApprovalStatus, EntryKind, Verdict, Wait
 from agentflow.store import locks, rows, tables
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, by_index, columns, const
+from agentflow.store.transaction import single_statement
 from agentflow.store.waiting import waits
 
 if TYPE_CHECKING:
@@ -74,8 +75,22 @@ def decide(tx: Transaction, request: Decide) -> Decision | AgentflowError:
     refusal = _refusal(tx, found, request)
     if refusal is not None:
         return refusal
+    made = receipt(found, request, tx.now)
+    tx.run(RECORD, recorded(made, request))
+    resolve(tx, found, made)
+    return made
+
+
+def is_welcome(found: Approval, request: Decide, now: int) -> bool:
+    """Whether nothing stands against deciding this approval now; what does, `decide` says."""
+    is_open = found.is_pending and (found.deadline_at is None or found.deadline_at > from_micros(now))
+    return is_open and request.expected_version in {None, found.version}
+
+
+def receipt(found: Approval, request: Decide, now: int) -> Decision:
+    """What is to be recorded. Raises `InvalidDecision`."""
     outcome, final = _outcome(found, request)
-    receipt = Decision(
+    return Decision(
         id=request.id,
         approval_id=found.id,
         run_id=found.run_id,
@@ -86,11 +101,8 @@ def decide(tx: Transaction, request: Decide) -> Decision | AgentflowError:
         comment=request.comment,
         final=final,
         final_digest=_digest(final),
-        decided_at=from_micros(tx.now),
+        decided_at=from_micros(now),
     )
-    tx.run(RECORD, _decision_values(tx, receipt, request))
-    resolve(tx, found, receipt)
-    return receipt
 
 
 def _lock_run(tx: Transaction, approval_id: str) -> None:
@@ -99,6 +111,7 @@ def _lock_run(tx: Transaction, approval_id: str) -> None:
         locks.run_of(tx, row[0])
 
 
+@single_statement
 def get(tx: Transaction, approval_id: str) -> Approval:
     """The approval. Raises `ApprovalNotFound`."""
     row = tx.row(BY_ID, {"id": approval_id})
@@ -168,50 +181,55 @@ def _outcome(found: Approval, request: Decide) -> tuple[ApprovalStatus, str | No
     return outcome, final
 
 
-def _decision_values(tx: Transaction, receipt: Decision, request: Decide) -> dict[str, Any]:
-    names = ("id", "approval_id", "verdict", "outcome", "decided_by", "channel", "comment", "final", "final_digest")
-    return {name: getattr(receipt, name) for name in names} | {"digest": _content(request), "decided_at": tx.now}
+def recorded(made: Decision, request: Decide) -> dict[str, Any]:
+    """The values of `RECORD`."""
+    names = ("id", "approval_id", "decided_by", "channel", "comment", "final", "final_digest")
+    values = {name: getattr(made, name) for name in names}
+    values |= {"verdict": made.verdict.value, "outcome": made.outcome.value}
+    return values | {"digest": _content(request), "decided_at": to_micros(made.decided_at)}
 
 
-def resolve(tx: Transaction, found: Approval, receipt: Decision) -> None:
+def resolve(tx: Transaction, found: Approval, made: Decision) -> None:
     """Close the approval with this outcome and let its run go on."""
-    corrected = receipt.outcome is ApprovalStatus.CORRECTED and receipt.final is not None
-    difference = patch(json.loads(found.data), json.loads(receipt.final or "null")) if corrected else None
-    moved = tx.run(
-        RESOLVE,
-        {
-            "approval_id": found.id,
-            "status": receipt.outcome,
-            "decided_at": tx.now,
-            "decided_by": receipt.decided_by,
-            "channel": receipt.channel,
-            "comment": receipt.comment,
-            "final": receipt.final,
-            "final_digest": receipt.final_digest,
-            "patch": None if difference is None else json.dumps(difference, ensure_ascii=False),
-            "decision_id": receipt.id,
-        },
-    )
-    if moved == 0:
+    if tx.run(RESOLVE, resolved(found, made)) == 0:
         raise AssertionError(f"approval {found.id} was resolved by another while it was locked")
-    waits.answer(tx, found.run_id, found.key, _answer(found, receipt))
+    waits.answer(tx, found.run_id, found.key, answer(found, made))
 
 
-def _answer(found: Approval, receipt: Decision) -> NewEntry:
+def resolved(found: Approval, made: Decision) -> dict[str, Any]:
+    """The values of `RESOLVE`."""
+    corrected = made.outcome is ApprovalStatus.CORRECTED and made.final is not None
+    difference = patch(json.loads(found.data), json.loads(made.final or "null")) if corrected else None
+    return {
+        "approval_id": found.id,
+        "status": made.outcome.value,
+        "decided_at": to_micros(made.decided_at),
+        "decided_by": made.decided_by,
+        "channel": made.channel,
+        "comment": made.comment,
+        "final": made.final,
+        "final_digest": made.final_digest,
+        "patch": None if difference is None else json.dumps(difference, ensure_ascii=False),
+        "decision_id": made.id,
+    }
+
+
+def answer(found: Approval, made: Decision) -> NewEntry:
+    """What the run is told."""
     said = {
         "approval": found.id,
-        "decision": receipt.id,
-        "outcome": receipt.outcome,
-        "decided_by": receipt.decided_by,
-        "channel": receipt.channel,
-        "comment": receipt.comment,
-        "digest": receipt.final_digest,
+        "decision": made.id,
+        "outcome": made.outcome,
+        "decided_by": made.decided_by,
+        "channel": made.channel,
+        "comment": made.comment,
+        "digest": made.final_digest,
     }
     return NewEntry(
         kind=EntryKind.WAIT_RESOLVED,
         key=found.key,
         operation=WaitKind.APPROVAL,
-        output=receipt.final,
+        output=made.final,
         detail=json.dumps(said, ensure_ascii=False),
     )
 
@@ -219,7 +237,7 @@ def _answer(found: Approval, receipt: Decision) -> NewEntry:
 def time_out(tx: Transaction, found: Approval) -> None:
     """Resolve an overdue approval as its task declared."""
     final = {"default": found.default, "approve": found.data}.get(found.on_timeout)
-    receipt = Decision(
+    made = Decision(
         id=f"{found.id}.{TIMEOUT}",
         approval_id=found.id,
         run_id=found.run_id,
@@ -232,7 +250,7 @@ def time_out(tx: Transaction, found: Approval) -> None:
         final_digest=_digest(final),
         decided_at=from_micros(tx.now),
     )
-    resolve(tx, found, receipt)
+    resolve(tx, found, made)
 
 
 def expire(tx: Transaction, limit: int) -> int:

@@ -19,8 +19,9 @@ from agentflow.ids import WORKER, new_id
 from agentflow.requests import NewEntry
 from agentflow.states import ApprovalStatus, EntryKind, RunStatus, Transition
 from agentflow.store import decisions, journal, locks, rows, tables
-from agentflow.store.queueing import governing
+from agentflow.store.queueing import governing, lines
 from agentflow.store.rows import table_of
+from agentflow.store.spending import chunks
 from agentflow.store.statements import Statement, by_index, const, consts
 from agentflow.store.steering import control
 from agentflow.store.steering.ending import Ending, undo_first
@@ -137,6 +138,9 @@ NEXT_APPROVAL = Statement(
     .where(approval.c.status == const(ApprovalStatus.PENDING.value), approval.c.deadline_at.is_not(None))
     .with_hint(*by_index(approval, "ix_agentflow_approval_deadline"))
 )
+NEXT = (lines.NEXT_DEFAULT_TIME, NEXT_DEADLINE, NEXT_APPROVAL, expiring.NEXT, events.NEXT_DUE, callbacks.NEXT_DUE)
+# After the names of queues, if any, whose runs are to be looked at beside those of the default one.
+NEXT_DUE = Statement(select(*lines.first_names(), *(one.value() for one in NEXT)))
 
 
 def register_worker(tx: Transaction, new: NewWorker) -> Worker:
@@ -186,11 +190,12 @@ def _requeue(tx: Transaction, run_id: str, epoch: int, entry: NewEntry, *, more:
 
 
 def sweep(tx: Transaction, limit: int, max_recoveries: int) -> int:
-    """Recover the runs of workers whose lease ran out, up to `limit`."""
+    """Recover the runs of workers whose lease ran out, up to `limit`; let go of what others said while they ran."""
     tx.run(FORGET_LAPSED, {"now": tx.now})
     abandoned = [rows.run(row) for row in tx.rows(ABANDONED, {"limit": limit})]
     for one in abandoned:
         _recover(tx, one, max_recoveries)
+    chunks.clear(tx)
     return len(abandoned)
 
 
@@ -256,9 +261,9 @@ def _overrun(tx: Transaction, one: Run) -> bool:
 
 def next_due_at(tx: Transaction) -> datetime | None:
     """The first instant at which something falls due by itself."""
-    instants = governing.next_starts(tx)
-    for statement in (NEXT_DEADLINE, NEXT_APPROVAL, expiring.NEXT, events.NEXT_DUE, callbacks.NEXT_DUE):
-        row = tx.row(statement, {})
-        if row is not None and row[0] is not None:
-            instants.append(row[0])
+    row = tx.row(NEXT_DUE, {"now": tx.now, "after": ""})
+    assert row is not None
+    instants = [at for at in row[2:] if at is not None]
+    if row[:2] != (None, None):
+        instants += governing.next_starts(tx)
     return from_micros(min(instants)) if instants else None

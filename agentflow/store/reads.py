@@ -193,13 +193,18 @@ def entries(tx: Transaction, run_id: str, after: int, limit: int | None) -> Sequ
 
 def feed(tx: Transaction, after: int, limit: int) -> Sequence[Entry]:
     """Every run's entries after this id."""
-    params = {"after": after, "limit": limit, "long_ago": tx.now - PATIENCE}
+    params = {"after": after, "limit": limit} | long_ago(tx)
     return [rows.entry(row) for row in tx.rows(FEED, params)]
 
 
 def head(tx: Transaction) -> int:
     """The newest entry's id, 0 if there is none: what is entered from now on has a higher one."""
-    return _id_of(tx.row(HEAD, {"long_ago": tx.now - PATIENCE}))
+    return _id_of(tx.row(HEAD, long_ago(tx)))
+
+
+def long_ago(tx: Transaction) -> dict[str, int]:
+    """The parameter of what tells settled entries: since when one is settled whoever is still under way."""
+    return {"long_ago": tx.now - PATIENCE}
 
 
 def newest(tx: Transaction) -> int:

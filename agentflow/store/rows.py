@@ -91,6 +91,13 @@ approval = _converter(
     tables.ApprovalRow,
     {"status": ApprovalStatus} | dict.fromkeys(("created_at", "deadline_at", "decided_at"), _instant),
 )
+thread_part = _converter(records.ThreadPart, tables.ThreadPartRow, {"at": from_micros})
+chunk = _converter(records.Chunk, tables.ChunkRow, {})
+standing = _converter(
+    records.Standing,
+    tables.StandingRow,
+    dict.fromkeys(("created_at", "expires_at", "revoked_at"), _instant),
+)
 worker = _converter(
     records.Worker,
     tables.WorkerRow,

@@ -10,9 +10,11 @@ from sqlalchemy import bindparam, case, null, select, update
 from agentflow.errors import LeaseLost, RunNotFound
 from agentflow.requests import NewEntry
 from agentflow.states import EntryKind, RunStatus, Transition, WaitKind
-from agentflow.store import journal, locks, rows, tables
+from agentflow.store import journal, locks, rows, standings, tables
 from agentflow.store.rows import table_of
+from agentflow.store.spending import entries
 from agentflow.store.statements import Statement, const
+from agentflow.store.transaction import single_statement
 from agentflow.store.waiting import callbacks, events, waits
 
 if TYPE_CHECKING:
@@ -57,7 +59,7 @@ def held(tx: Transaction, lease: Lease) -> tuple[str, str]:
 
 def settle(tx: Transaction, lease: Lease, entry: NewEntry, scope: str) -> None:
     """Keep the entry and withdraw what was waited for under `scope`."""
-    journal.append(tx, lease, entry)
+    entries.append(tx, lease, entry)
     waits.withdraw(tx, lease.run_id, scope=scope)
 
 
@@ -66,12 +68,14 @@ def open_waits(tx: Transaction, lease: Lease, new: Sequence[OpenWait]) -> None:
     task, _ = held(tx, lease)
     for one in new:
         waits.open_wait(tx, lease.run_id, task, lease.epoch, one)
-        _answer_if_known(tx, lease.run_id, one)
+        _answer_if_known(tx, lease.run_id, task, one)
 
 
-def _answer_if_known(tx: Transaction, run_id: str, new: OpenWait) -> None:
-    """What had happened before the run waited for it answers at once."""
-    if new.kind is WaitKind.CHILD:
+def _answer_if_known(tx: Transaction, run_id: str, task: str, new: OpenWait) -> None:
+    """What had happened, or been decided, before the run waited for it answers at once."""
+    if new.approval is not None:
+        standings.decide_ahead(tx, task, new.approval)
+    elif new.kind is WaitKind.CHILD:
         locks.run_of(tx, str(new.subject))  # so that it has ended, or ends after this wait is there to be seen
         ended = tx.row(waits.ENDED_CHILD, {"id": new.subject})
         if ended is not None:
@@ -122,6 +126,7 @@ def _release(tx: Transaction, lease: Lease, how: Transition, *, available_at: in
         raise LeaseLost(run_id=lease.run_id, epoch=lease.epoch)
 
 
+@single_statement
 def get(tx: Transaction, run_id: str) -> Run:
     """The run. Raises `RunNotFound`."""
     row = tx.row(BY_ID, {"id": run_id})

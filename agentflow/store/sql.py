@@ -5,8 +5,7 @@ The promises are in `base.py`; the transactions are in `runs.py`, `journal.py`, 
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 from agentflow import requests as q
 from agentflow.later import later
@@ -19,46 +18,30 @@ from agentflow.store import (
     outcomes,
     reads,
     runs,
+    standings,
     triggering,
     triggers,
 )
 from agentflow.store.queueing import queues, standing
+from agentflow.store.spending import entries
+from agentflow.store.spending.verbs import SpendingVerbs
 from agentflow.store.steering import alarms, control, forking
 from agentflow.store.waiting import callbacks, events, streams
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from agentflow import records as r
-    from agentflow.errors import AgentflowError
     from agentflow.states import RunStatus
     from agentflow.store.base import Claimed
     from agentflow.store.keeping import pruning, restoring
-    from agentflow.store.transaction import Transaction
 else:
     pruning, restoring = later("agentflow.store.keeping.pruning"), later("agentflow.store.keeping.restoring")
 
-T = TypeVar("T")
-P = ParamSpec("P")
 
-
-class SqlStore(ABC):
+class SqlStore(SpendingVerbs):
     """Every verb, each as one call of `write` or `read`."""
-
-    @abstractmethod
-    def write(
-        self, verb: Callable[Concatenate[Transaction, P], T | AgentflowError], *args: P.args, **kwargs: P.kwargs
-    ) -> Awaitable[T]:
-        """What the verb gives, once its transaction is durable; an error it returns is raised then."""
-
-    @abstractmethod
-    def read(self, verb: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
-        """What the verb gives on a snapshot of its own, off the event loop."""
-
-    @abstractmethod
-    def glance(self, verb: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Awaitable[T]:
-        """What a verb of a few indexed look-ups gives, by the shortest way; each look-up sees its own moment."""
 
     async def trigger(self, request: q.TriggerRun) -> r.Run:
         return await self.write(triggering.trigger, request)
@@ -75,7 +58,7 @@ class SqlStore(ABC):
         return await self.write(claiming.claim, request)
 
     async def append(self, lease: q.Lease, entry: q.NewEntry) -> None:
-        await self.write(journal.append, lease, entry)
+        await self.write(journal.append if entries.is_plain(entry) else entries.append, lease, entry)
 
     async def settle(self, lease: q.Lease, entry: q.NewEntry, scope: str) -> None:
         await self.write(runs.settle, lease, entry, scope)
@@ -112,6 +95,24 @@ class SqlStore(ABC):
 
     async def decide(self, request: q.Decide) -> r.Decision:
         return await self.write(decisions.decide, request)
+
+    async def add_standing(self, request: q.NewStanding) -> r.Standing:
+        return await self.write(standings.add, request)
+
+    async def revoke_standing(self, standing_id: str, *, by: str) -> r.Standing:
+        return await self.write(standings.revoke, standing_id, by)
+
+    async def standing(self, standing_id: str) -> r.Standing:
+        return await self.read(standings.get, standing_id)
+
+    async def standings(self, *, holding: bool = False, limit: int = 200) -> Sequence[r.Standing]:
+        return await self.read(standings.listed, holding, limit)
+
+    async def standings_for(self, task: str, tool: str) -> Sequence[r.Standing]:
+        return await self.glance(standings.for_calls, task, tool)
+
+    async def decided_calls(self, task: str, tool: str, *, limit: int) -> Sequence[r.Approval]:
+        return await self.read(standings.decided_calls, task, tool, limit)
 
     async def send_event(self, request: q.SendEvent) -> r.Event:
         return await self.write(events.send_event, request)

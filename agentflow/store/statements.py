@@ -12,7 +12,7 @@ import re
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, literal_column
+from sqlalchemy import Column, literal_column, true
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 
@@ -66,6 +66,11 @@ class Statement:
         self._for_postgres: Any = clause if postgres is None else postgres
         self.is_brief = brief
 
+    def value(self) -> ColumnElement[Any]:
+        """The one value that it selects, as a column of another statement."""
+        column: ColumnElement[Any] = self._clause.scalar_subquery()
+        return column
+
     def __getattr__(self, name: str) -> Any:
         """Called for a slot that is still empty: fill it, and those that come with it."""
         if name == "postgres":
@@ -115,6 +120,15 @@ def by_index(table: Table, index: str) -> tuple[Table, str, str]:
     statement whose condition the index no longer covers fails when it is first run, so the hint is its own test.
     """
     return table, f"INDEXED BY {index}", "sqlite"
+
+
+def besides(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    """A condition on rows that are found by another one, so that a server looks along no index for it.
+
+    Its figures lag behind: where it believes that hardly a run waits, it would sooner read all that do than find one
+    by its id.
+    """
+    return condition.is_(true())
 
 
 def columns(table: Table) -> list[str]:

@@ -14,7 +14,7 @@ V = TypeVar("V", bound="Callable[..., Any]")
 
 
 def single_statement(verb: V) -> V:
-    """Mark a verb that runs one statement only: it is atomic without a savepoint around it."""
+    """Mark a verb that runs one statement only, but for large payloads: it is atomic without anything around it."""
     verb.is_single_statement = True  # type: ignore[attr-defined]
     return verb
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import bindparam, insert, select
 
@@ -18,6 +18,7 @@ from agentflow.store.queueing import collecting
 from agentflow.store.queueing.admitting import Admission, taken
 from agentflow.store.rows import table_of
 from agentflow.store.runs import get, held
+from agentflow.store.spending import entries
 from agentflow.store.statements import Statement, columns
 
 if TYPE_CHECKING:
@@ -37,6 +38,14 @@ BY_KEY = Statement(
 _EMPTY = ("output", "error", "worker_id", "started_at", "finished_at", "ending", "pause", "forked_from", "pruned_at")
 COLUMNS = columns(run)
 INSERT = Statement(insert(run).values({name: bindparam(name) for name in COLUMNS}))
+
+
+class Parent(NamedTuple):
+    """The run that triggers another, the root of both, and the operation that does."""
+
+    id: str
+    root_id: str
+    key: str | None
 
 
 def trigger(tx: Transaction, request: TriggerRun) -> Run:
@@ -69,12 +78,12 @@ def _made_before(tx: Transaction, request: TriggerRun) -> Run | None:
 def trigger_child(tx: Transaction, lease: Lease, requests: Sequence[TriggerRun], entry: NewEntry) -> Sequence[Run]:
     """Child runs and the entry that records their ids. A key that made a run before gives that run."""
     _, root_id = held(tx, lease)
-    admission, parent = Admission(tx), (lease.run_id, root_id)
+    admission, parent = Admission(tx), Parent(lease.run_id, root_id, entry.key)
     due = get(tx, lease.run_id).deadline_at
     bounded = [request if due is None else _within(request, due) for request in requests]
     children = [_made_before(tx, request) or _make(tx, request, admission, parent) for request in bounded]
     entry.output = json.dumps([child.id for child in children])
-    journal.append(tx, lease, entry)
+    entries.append(tx, lease, entry)
     return children
 
 
@@ -85,7 +94,7 @@ def _within(request: TriggerRun, due: datetime) -> TriggerRun:
     return replace(request, deadline_at=due if request.deadline_at is None else min(due, request.deadline_at))
 
 
-def _make(tx: Transaction, request: TriggerRun, admission: Admission, parent: tuple[str, str] | None = None) -> Run:
+def _make(tx: Transaction, request: TriggerRun, admission: Admission, parent: Parent | None = None) -> Run:
     """A new run, or the open one that this trigger joins or becomes part of. Raises what refuses it."""
     most_cost = admission.most_cost(request)
     if request.collect is not None:
@@ -100,19 +109,19 @@ def _make(tx: Transaction, request: TriggerRun, admission: Admission, parent: tu
             case "skip":
                 raise taken(holder, request)
             case "replace":
-                admission.replace(holder, request, run_id, within=None if parent is None else parent[0])
+                admission.replace(holder, request, run_id, within=None if parent is None else parent.id)
     admission.require_room(request)
     return _insert(tx, request, run_id, parent=parent)
 
 
-def _insert(tx: Transaction, request: TriggerRun, run_id: str, *, parent: tuple[str, str] | None) -> Run:
+def _insert(tx: Transaction, request: TriggerRun, run_id: str, *, parent: Parent | None) -> Run:
     new = values(tx, request, run_id, parent)
     tx.run(INSERT, new)
     journal.enter(tx, run_id, NewEntry(kind=EntryKind.TRIGGERED, detail=request.origin))
     return rows.run(tuple(new[name] for name in COLUMNS))
 
 
-def values(tx: Transaction, request: TriggerRun, run_id: str, parent: tuple[str, str] | None = None) -> dict[str, Any]:
+def values(tx: Transaction, request: TriggerRun, run_id: str, parent: Parent | None = None) -> dict[str, Any]:
     """The new run's row."""
     start_at = _start_at(tx, request)
     head_start = request.priority * 1_000_000 if start_at == tx.now else 0
@@ -129,8 +138,9 @@ def values(tx: Transaction, request: TriggerRun, run_id: str, parent: tuple[str,
         "recoveries": 0,
         "origin": request.origin,
         "idempotency_key": request.idempotency_key,
-        "parent_id": None if parent is None else parent[0],
-        "root_id": "" if parent is None else parent[1],
+        "parent_id": None if parent is None else parent.id,
+        "parent_key": None if parent is None else parent.key,
+        "root_id": "" if parent is None else parent.root_id,
         "available_at": start_at - head_start,
         "deadline_at": _deadline(request, start_at),
         "created_at": tx.now,

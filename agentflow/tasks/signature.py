@@ -24,9 +24,10 @@ from agentflow.payloads.shapes import adapter, name_of
 from agentflow.tasks.annotations import awaited, is_object, resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import pydantic
+    from pydantic.json_schema import GenerateJsonSchema
 else:
     pydantic = later("pydantic")
 
@@ -46,36 +47,44 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """What a task takes and returns. `task` is the name that errors speak of."""
+    """What a task takes and returns. `task` is the name that errors speak of, `kind` what it is the name of."""
 
     task: str
     parameters: Mapping[str, Parameter]
     result: Any
     _bindable: inspect.Signature
+    kind: str = "task"
 
     @classmethod
     def of(
-        cls, function: Callable[..., Any], *, task: str | None = None, names: Mapping[str, Any] | None = None
+        cls,
+        function: Callable[..., Any],
+        *,
+        task: str | None = None,
+        names: Mapping[str, Any] | None = None,
+        without: Collection[str] = (),
+        kind: str = "task",
     ) -> Signature:
         """The signature of a function. `names` are further names its annotations may use, such as a caller's locals.
 
-        Raises `DefinitionError` for an annotation that cannot be resolved or checked, and for `*args` or `**kwargs`:
-        input is stored by name, so each parameter needs one.
+        Parameters `without` which it is to be are no input. Raises `DefinitionError` for an annotation that cannot be
+        resolved or checked, and for `*args` or `**kwargs`: input is stored by name, so each parameter needs one.
         """
         name = task or str(getattr(function, "__qualname__", function))
         function = inspect.unwrap(function)
         found = inspect.signature(function)
+        found = found.replace(parameters=[one for key, one in found.parameters.items() if key not in without])
         for parameter in found.parameters.values():
             if stars := _REFUSED.get(parameter.kind):
-                raise DefinitionError(f"task {name!r} takes {stars}{parameter.name}; name each parameter instead")
+                raise DefinitionError(f"{kind} {name!r} takes {stars}{parameter.name}; name each parameter instead")
         hints = resolve(function, task=name, names=names or {})
         parameters = {key: _parameter(item, hints.get(key, Any)) for key, item in found.parameters.items()}
         for item in parameters.values():
             try:
                 adapter(item.annotation)
             except UndecodablePayload as error:
-                raise DefinitionError(f"parameter {item.name!r} of task {name!r}: {error}") from error
-        return cls(name, parameters, awaited(hints.get("return", Any)), found)
+                raise DefinitionError(f"parameter {item.name!r} of {kind} {name!r}: {error}") from error
+        return cls(name, parameters, awaited(hints.get("return", Any)), found, kind)
 
     def validate(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
         """The arguments by parameter name, checked, with defaults filled in now so that later code cannot change them.
@@ -97,6 +106,10 @@ class Signature:
                 return {only.name: _checked_json(given, only.annotation)}
             except pydantic.ValidationError as error:
                 raise InvalidInput(task=self.task, errors=problems(error)) from None
+        return self.validate_members(given)
+
+    def validate_members(self, given: Mapping[str, Any]) -> Mapping[str, Any]:
+        """As `validate_json`, for plain JSON by parameter name and nothing else."""
         unknown = [self._unknown(name, value) for name, value in given.items() if name not in self.parameters]
         return self._complete({k: v for k, v in given.items() if k in self.parameters}, unknown, _checked_json)
 
@@ -124,15 +137,17 @@ class Signature:
         first = tuple(given.pop(name) for name in positional if name in given)
         return first, given
 
-    def json_schema(self) -> dict[str, Any]:
-        """The JSON Schema (2020-12) of the input object."""
+    def json_schema(self, *, generator: type[GenerateJsonSchema] | None = None) -> dict[str, Any]:
+        """The JSON Schema (2020-12) of the input object; `generator` may write some types' in another way."""
         wanted: list[tuple[str, Any, pydantic.TypeAdapter[Any]]] = [
             (name, "validation", adapter(parameter.annotation)) for name, parameter in self.parameters.items()
         ]
         try:
-            schemas, shared = pydantic.TypeAdapter.json_schemas(wanted)
+            schemas, shared = pydantic.TypeAdapter.json_schemas(
+                wanted, schema_generator=generator or pydantic.json_schema.GenerateJsonSchema
+            )
         except pydantic.errors.PydanticInvalidForJsonSchema as error:
-            raise DefinitionError(f"task {self.task!r} has a parameter with no JSON form: {error}") from error
+            raise DefinitionError(f"{self.kind} {self.task!r} has a parameter with no JSON form: {error}") from error
         properties = {name: dict(schemas[name, "validation"]) for name in self.parameters}
         for name, parameter in self.parameters.items():
             if not parameter.is_required and (default := _plain_default(parameter.default)) is not None:
@@ -197,11 +212,7 @@ class Signature:
 
     def _object(self, source: Any) -> dict[str, Any]:
         try:
-            given = (
-                json.loads(source, object_pairs_hook=_unique, parse_constant=_no_constant)
-                if _is_text(source)
-                else source
-            )
+            given = _read(source) if isinstance(source, (str, bytes, bytearray)) else source
         except (ValueError, RecursionError) as error:
             problem = FieldProblem(field="", found=f"text that is no JSON ({error})", wanted="a JSON object")
             raise InvalidInput(task=self.task, errors=[problem]) from None
@@ -239,8 +250,8 @@ def _parameter(found: inspect.Parameter, annotation: Any) -> Parameter:
     )
 
 
-def _is_text(source: Any) -> bool:
-    return isinstance(source, (str, bytes, bytearray))
+def _read(source: str | bytes | bytearray) -> Any:
+    return json.loads(source, object_pairs_hook=_unique, parse_constant=_no_constant)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

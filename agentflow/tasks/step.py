@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 Span = str | float | timedelta | None
+ATTENTION, ASK = "attention", "ask"
 
 
 class Effect(StrEnum):
@@ -42,6 +43,8 @@ class Step(Generic[P, R]):
     """
 
     __agentflow_durable__ = True
+    operation = "step"
+    """What the journal calls a call of it: a model's and a tool's are told apart from other steps."""
 
     def __init__(
         self,
@@ -54,6 +57,7 @@ class Step(Generic[P, R]):
         heartbeat_timeout: Span = None,
         effect: Effect | str = Effect.AT_LEAST_ONCE,
         lookup: Callable[..., Any] | None = None,
+        on_unknown: str = ATTENTION,
         breaker: Breaker | None = None,
         undo: Callable[..., Any] | Undo | None = None,
     ) -> None:
@@ -69,6 +73,7 @@ class Step(Generic[P, R]):
         self.heartbeat_timeout = positive("heartbeat_timeout", heartbeat_timeout)
         self.effect = effect_of(effect)
         self.lookup = _lookup(lookup, self.effect)
+        self.on_unknown = _on_unknown(on_unknown, self.effect)
         self.breaker = breaker
         self.undo = undo_of(undo, function)
         self.is_async = inspect.iscoroutinefunction(function)
@@ -126,6 +131,7 @@ def step(
     heartbeat_timeout: Span = None,
     effect: Effect | str = Effect.AT_LEAST_ONCE,
     lookup: Callable[..., Any] | None = None,
+    on_unknown: str = ATTENTION,
     breaker: Breaker | None = None,
     undo: Callable[..., Any] | Undo | None = None,
 ) -> StepDecorator: ...
@@ -136,9 +142,10 @@ def step(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     `schedule_to_close` all attempts and the waits between them; an attempt that gives no `heartbeat()` for
     `heartbeat_timeout` fails. With `effect="at_most_once"` the start is recorded first, and a call cut off by a crash
     needs a person's attention instead of being made again, unless `lookup`, called with the same arguments, says what
-    became of it: `Done(result)`, `NOT_DONE`, or None where it cannot tell. While `breaker` is open the function is not
-    called. `undo` takes back what the step did if the run fails or is cancelled later. `name` is what the journal calls
-    it. Raises `DefinitionError` or `InvalidDuration`.
+    became of it: `Done(result)`, `NOT_DONE`, or None where it cannot tell. With `on_unknown="ask"` a person is then
+    asked in the inbox whether it happened, and the run goes on with the answer. While `breaker` is open the function is
+    not called. `undo` takes back what the step did if the run fails or is cancelled later. `name` is what the journal
+    calls it. Raises `DefinitionError` or `InvalidDuration`.
     """
     if function is not None:
         return Step(function, **options)
@@ -193,6 +200,17 @@ def _lookup(function: Callable[..., Any] | None, effect: Effect) -> Step[..., An
             "lookup= says what became of a call that is not made again: it needs effect='at_most_once'"
         )
     return function if isinstance(function, Step) else Step(function, retry=Retry())
+
+
+def _on_unknown(what: str, effect: Effect) -> str:
+    """What is done about a call whose end is not known. Raises `DefinitionError`."""
+    if what not in (ATTENTION, ASK):
+        raise DefinitionError(f"on_unknown={what!r}: wanted {ATTENTION!r} or {ASK!r}")
+    if what == ASK and effect is not Effect.AT_MOST_ONCE:
+        raise DefinitionError(
+            "on_unknown='ask' asks what became of a call that is not made again: it needs effect='at_most_once'"
+        )
+    return what
 
 
 def _require_order(one: Step[..., Any]) -> None:

@@ -1,4 +1,7 @@
-"""Retention: a worker removes what is older than the environment says, a little at a time. Unsaid, all is kept."""
+"""Retention: a worker removes what is older than the environment says, a little at a time. Unsaid, it is kept.
+
+But for what calls of models used, which goes after 400 days.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from agentflow.durations import duration
 from agentflow.errors import InvalidDuration, InvalidSetting
 from agentflow.requests import Kept, Prune
-from agentflow.settings import KEEP_VARIABLES
+from agentflow.settings import FOREVER, KEEP_VARIABLES, KEPT_UNSAID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +29,8 @@ REST: Final = timedelta(hours=1)
 def retention(environment: Mapping[str, str] | None = None) -> dict[str, timedelta]:
     """For how long what is kept, by its name (`runs`, `approvals`, `logs`, …). Raises `InvalidSetting`."""
     given = os.environ if environment is None else environment
-    return {kind: _span(name, given[name]) for kind, name in KEEP_VARIABLES.items() if given.get(name)}
+    said = {kind: given.get(name) or KEPT_UNSAID.get(kind, FOREVER) for kind, name in KEEP_VARIABLES.items()}
+    return {kind: _span(KEEP_VARIABLES[kind], text) for kind, text in said.items() if text != FOREVER}
 
 
 def _span(name: str, text: str) -> timedelta:

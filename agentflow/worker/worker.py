@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from agentflow.errors import StoreError
 from agentflow.requests import ClaimRuns, HandedBack
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from agentflow.tasks.catalog import Catalog
 
 logger = logging.getLogger("agentflow.worker")
+CHECK_AFTER: Final = 0.05  # seconds until a run is left that another program has cancelled
 
 
 class Worker:
@@ -55,6 +56,7 @@ class Worker:
         self._strays = Strays(store)
         self._upkeep = Upkeep(store, self._clock, self._settings)
         self._checks: set[asyncio.Task[None]] = set()
+        self._checking: asyncio.TimerHandle | None = None
         self._loops: list[asyncio.Task[None]] = []
         self._membership = Membership(store, catalog, self._settings, beat=self._beaten, lost=self._lost_all)
         self._threads = StepThreads(self._settings.threads)
@@ -148,9 +150,15 @@ class Worker:
             self._check_soon(*known)
             self._wake()  # it may have opened a wait that is the next thing to fall due
         if not run_id:
-            for turn, task in self._turns.values():
+            for turn, _ in self._turns.values():
                 turn.waits.look()
-                self._check_soon(turn, task)
+            if self._checking is None:  # one look for many commits: a busy neighbour makes hundreds a second
+                self._checking = asyncio.get_running_loop().call_later(CHECK_AFTER, self._check_all)
+
+    def _check_all(self) -> None:
+        self._checking = None
+        for turn, task in self._turns.values():
+            self._check_soon(turn, task)
 
     def _check_soon(self, turn: Turn, task: asyncio.Task[None]) -> None:
         self._soon(self._check(turn, task))

@@ -89,6 +89,7 @@ const patchLive = async () => {
   live.dataset.last = fresh.innerHTML;
   for (const one of $$("details", fresh)) if (one.id && open.has(one.id)) one.open = true;
   live.replaceChildren(...fresh.childNodes);
+  dispatchEvent(new Event("patched"));
   if (focusedId) document.getElementById(focusedId)?.firstElementChild?.focus({ preventScroll: true });
 };
 
@@ -308,7 +309,7 @@ addEventListener("keydown", (event) => {
   }
   if (prefix === "g") {
     prefix = "";
-    const target = { i: "/inbox", r: "/runs", s: "/schedules", w: "/webhooks", d: "/inbox?tab=decided" }[event.key];
+    const target = { i: "/inbox", r: "/runs", c: "/costs", s: "/schedules", w: "/webhooks", d: "/inbox?tab=decided" }[event.key];
     if (target) { event.preventDefault(); location.assign(target); }
     return;
   }

@@ -47,6 +47,7 @@ VIOLATIONS = {
     "database: rows in the schedulers": ("schedulers/__init__.py", "import sqlmodel"),
     "web: Litestar in the worker": ("agentflow/worker.py", "from litestar import get"),
     "times: APScheduler in the inbox": ("approvals_ui/app.py", "import apscheduler.triggers"),
+    "calls: HTTP in the worker": ("agentflow/worker.py", "import httpx"),
     "server: a server of the inbox's own": ("approvals_ui/app.py", "import uvicorn"),
 }
 

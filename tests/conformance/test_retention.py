@@ -32,7 +32,9 @@ async def left(store: Store) -> int:
 
 def test_the_environment_says_for_how_long_what_is_kept() -> None:
     given = {"AGENTFLOW_KEEP_RUNS": "90d", "AGENTFLOW_KEEP_LOGS": "2w", "AGENTFLOW_KEEP_EVENTS": "", "OTHER": "1d"}
-    assert retention(given) == {"runs": 90 * DAY, "logs": 14 * DAY}
+    assert retention(given) == {"runs": 90 * DAY, "logs": 14 * DAY, "usage": 400 * DAY}
+    given = {"AGENTFLOW_KEEP_USAGE": "forever", "AGENTFLOW_KEEP_THREADS": "1d"}
+    assert retention(given) == {"threads": DAY}
 
 
 def test_a_span_that_cannot_be_read_names_its_variable() -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 QUEUED = "WHERE status = 'queued'"
 COMPLETED = "WHERE id = (SELECT min(id) FROM agentflow_run WHERE status = 'completed')"
 CALLBACK = "agentflow_callback (id, run_id, key, token_digest, status, created_at)"
+PART = "agentflow_thread_part (thread, seq, run_id, key, at, messages, count)"
 BREAKS = {
     "journals with gaps or doubles": ["DELETE FROM agentflow_journal WHERE seq = 2"],
     "runs without a journal": [
@@ -32,6 +33,7 @@ BREAKS = {
     "runs that have ended and still wait": [
         "UPDATE agentflow_run SET status = 'failed', finished_at = 1 WHERE status = 'waiting'"
     ],
+    "conversations with gaps or doubles": [f"INSERT INTO {PART} VALUES ('t', 2, 'run', 'k', 1, '[]', 0)"],
     "log lines of runs that are missing": [
         "INSERT INTO agentflow_log (run_id, epoch, at, level, logger, message) VALUES ('gone', 1, 1, 'I', 't', 'm')"
     ],

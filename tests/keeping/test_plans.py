@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from agentflow.store.keeping import ageing, families, removal, restoring
+from agentflow.store.keeping import accounts, ageing, families, removal, restoring
 from agentflow.store.sqlite.file import connect
 from agentflow.store.statements import Statement
 from tests.store.test_query_plans import plan_of
@@ -21,6 +21,10 @@ WHOLE_TABLES = {"restoring.FORGET_ALL": "as many rows as processes"}
 INDEXED = {
     "families.WANTED": "ix_agentflow_run_forked_from",
     "removal.REMOVE_BLOB": "ix_agentflow_journal_blob_output",
+    "accounts.USAGE": "agentflow_usage USING INTEGER PRIMARY KEY",
+    "accounts.NEXT_THREAD": "sqlite_autoindex_agentflow_thread_part_1",
+    "accounts.LAST_AT": "sqlite_autoindex_agentflow_thread_part_1",
+    "accounts.BLOBS": "sqlite_autoindex_agentflow_thread_part_1",
     "ageing.EVENTS": "ix_agentflow_event_sent_at",
     "ageing.DELIVERIES": "ix_agentflow_delivery_received_at",
     "ageing.OLDEST_FORKED": "ix_agentflow_run_forked_from",
@@ -30,7 +34,7 @@ INDEXED = {
 
 
 def _statements() -> Iterator[tuple[str, Statement]]:
-    for module in (ageing, families, removal, restoring):
+    for module in (accounts, ageing, families, removal, restoring):
         for name, value in vars(module).items():
             label = f"{module.__name__.rpartition('.')[2]}.{name}"
             if isinstance(value, Statement):
@@ -72,5 +76,5 @@ async def test_the_index_that_was_made_for_it_is_used(database: Database, name: 
 
 async def test_a_blob_is_looked_for_by_an_index_of_every_column_that_may_name_it(database: Database) -> None:
     found = [line for line in plan(database, "removal.REMOVE_BLOB") if line.startswith("SEARCH")][1:]
-    assert len(found) == 20
+    assert len(found) == 21
     assert all("_blob_" in line for line in found), found

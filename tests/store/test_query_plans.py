@@ -16,10 +16,12 @@ from agentflow.store import (
     outcomes,
     reads,
     runs,
+    standings,
     triggering,
     triggers,
 )
 from agentflow.store.queueing import admitting, collecting, governing, lines, queues, spending, standing
+from agentflow.store.spending import budgets, chunks, costs, outlook, rates, threads, usage
 from agentflow.store.sqlite.store import SqliteStore
 from agentflow.store.statements import Statement
 from agentflow.store.steering import alarms, control, ending, forking
@@ -33,7 +35,9 @@ MODULES = (
     admitting,
     alarms,
     blobs,
+    budgets,
     callbacks,
+    chunks,
     claiming,
     collecting,
     control,
@@ -49,13 +53,17 @@ MODULES = (
     maintenance,
     outcomes,
     queues,
+    rates,
     reads,
     runs,
     spending,
     standing,
+    standings,
     streams,
+    threads,
     triggering,
     triggers,
+    usage,
     waits,
 )
 STATEMENTS = {
@@ -80,6 +88,9 @@ WHOLE_TABLES = {
     "queues.COUNT_BUSY": "counts the running runs, along an index",
     "queues.COUNT_BUSY_DEFAULT": "counts the running runs, along an index",
     "events.LATEST": "reads the latest, along an index",
+    "chunks.CLEAR": "as many rows as one sweep looks at, the oldest",
+    "standings.NEWEST": "reads the latest, along an index",
+    "standings.HOLDING": "reads the latest, along an index",
 }
 PAGES = {
     "the texts of blobs": (blobs._find(3), "sqlite_autoindex_agentflow_blob_1"),
@@ -133,9 +144,26 @@ PAGES = {
     "callbacks to withdraw": (waits.WITHDRAW_CALLBACKS, "ix_agentflow_callback_run_id_key"),
     "the next entry's number": (journal.APPEND, "uq_agentflow_journal_run_id_seq"),
     "the journals of the runs a claim took": (journal._of_runs(4), "uq_agentflow_journal_run_id_seq"),
+    "what a run used within a scope": (usage.BY_SCOPE, "ix_agentflow_usage_run_id_key"),
+    "what the runs below a run used": (usage.BY_ALL, "ix_agentflow_run_parent_id"),
+    "whether any budget is held": (outlook.GLANCE, "ix_agentflow_run_budget_root_id"),
+    "whether there is mail": (outlook.GLANCE, "uq_agentflow_event_name_key_seq"),
+    "the budgets over an operation": (budgets.OF_RUN, "sqlite_autoindex_agentflow_run_budget_1"),
+    "what an operation said in a conversation": (threads.OF_OPERATION, "uq_agentflow_thread_part_run_id_key"),
+    "a conversation": (threads.PARTS_UPTO, "sqlite_autoindex_agentflow_thread_part_1"),
+    "what a run is saying": (chunks.AFTER, "ix_agentflow_chunk_run_id_id"),
+    "the costs of a span": (costs._summed("model", "task"), "ix_agentflow_usage_books"),
+    "who may decide a call ahead": (standings.FOR_CALLS, "ix_agentflow_standing_calls"),
+    "what people decided about such calls": (standings.CALLS, "ix_agentflow_approval_calls"),
     "the run of a key": (triggering.BY_KEY, "uq_agentflow_run_task_idempotency_key"),
 }
-SORTED = {"a run's approvals", "a run's children", "a run's callbacks", "who waits for an event"}
+SORTED = {
+    "a run's approvals",
+    "a run's children",
+    "a run's callbacks",
+    "who waits for an event",
+    "the budgets over an operation",
+}
 IN_ORDER = {name for name in PAGES if name not in SORTED}
 
 

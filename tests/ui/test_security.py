@@ -256,10 +256,13 @@ def digest_of(database: Path) -> str:
         return hashlib.sha256("\n".join(connection.iterdump()).encode()).hexdigest()
 
 
+ENDLESS = {"/events", "/runs/{run_id:str}/tokens"}
+
+
 def get_paths(app: Litestar, known: dict[str, str]) -> list[str]:
     paths = []
     for route in app.routes:
-        if isinstance(route, HTTPRoute) and "GET" in route.methods and route.path != "/events":
+        if isinstance(route, HTTPRoute) and "GET" in route.methods and route.path not in ENDLESS:
             path = route.path_format
             for name, value in known.items():
                 path = path.replace(f"{{{name}}}", value)
@@ -270,7 +273,7 @@ def get_paths(app: Litestar, known: dict[str, str]) -> list[str]:
 async def test_reading_every_address_twice_changes_nothing(site: Served, seeds: Seeds, tmp_path: Path) -> None:
     invoice = await an_ordinary_day(seeds)
     known = {"approval_id": invoice.id, "run_id": invoice.run_id, "file_path": "app.js", "path": "none"}
-    known |= {"name": "default"}
+    known |= {"name": "default", "key": "none"}
     paths = get_paths(site.app, known)
     assert len(paths) >= 18
     assert not [path for path in paths if "{" in path], "a new route needs a value here"

@@ -10,7 +10,7 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 from agentflow.clock import from_micros, to_micros
-from agentflow.errors import CircuitOpen, NotRecordable, PayloadTooLarge, StoreError
+from agentflow.errors import AnswerLost, CircuitOpen, NotRecordable, OutcomeUnknown, PayloadTooLarge, StoreError
 from agentflow.failures import Failure, same_in_replay
 from agentflow.payloads import record
 from agentflow.requests import NewEntry, OpenWait
@@ -20,15 +20,17 @@ from agentflow.runtime.operations.heartbeats import Pulse, current_pulse
 from agentflow.runtime.operations.inputs import input_text
 from agentflow.runtime.parallel.branches import Waiting
 from agentflow.states import EntryKind, WaitKind
+from agentflow.tasks.lookup import NOT_DONE, Done
 from agentflow.tasks.step import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from agentflow.records import Entry
     from agentflow.runtime.index import Recorded
     from agentflow.runtime.operations.performing import Work
     from agentflow.runtime.scope import Scope
-    from agentflow.tasks.lookup import Done
+    from agentflow.tasks.lookup import Found
 
 _PACKAGE = __file__.rpartition("runtime")[0]
 
@@ -71,9 +73,11 @@ class Attempts:
                 result = await self._call(attempt, before)
             except Exception as error:  # noqa: BLE001  a failure is recorded, whatever it is
                 await self._ended_in(error)
-                done = await self._done_all_the_same()
-                if done is not None:
+                done = await self._done_all_the_same(error)
+                if isinstance(done, Done):
                     return await self.succeeded(done.value, attempt)
+                if done is NOT_DONE:
+                    continue
                 await self._failed(error, attempt)
                 attempt += 1
                 continue
@@ -144,15 +148,28 @@ class Attempts:
             await self._pulse.keep()
         await self._tell_breaker(error)
 
-    async def _done_all_the_same(self) -> Done[Any] | None:
-        """What a call made at most once has done though it was cut off by a limit of time; None where it failed."""
-        if self._work.effect is not Effect.AT_MOST_ONCE or not self._bounds.is_cut:
+    async def _done_all_the_same(self, error: Exception) -> Found:
+        """What a call made at most once has done though it was cut off or its answer lost; None where it failed."""
+        is_unknown = self._bounds.is_cut or isinstance(error, AnswerLost)
+        if self._work.effect is not Effect.AT_MOST_ONCE or not is_unknown:
             return None
         await self._turn.catch_up()
         started = self._turn.index.by_key[self._key].started
         assert started is not None
+        because = "it was cut off by a limit of time" if self._bounds.is_cut else f"its answer was lost: {error}"
         self._bounds.is_cut = False
-        return await self._work.became(self._scope, started, "it was cut off by a limit of time")
+        return await self.settled(started, because)
+
+    async def settled(self, started: Entry, because: str = "") -> Found:
+        """What a call that was cut off gave, as `Work.became` says.
+
+        Raises, recorded as its failure, that a person said to stop.
+        """
+        try:
+            return await self._work.became(self._scope, started, because)
+        except OutcomeUnknown as error:
+            await self._give_up(error, started.attempt)
+            raise
 
     async def _said_before(self) -> str | None:
         said: str | None = await self._turn.sure(self._turn.store.last_beat, self._turn.run.id, self._key)
@@ -233,7 +250,12 @@ class Attempts:
 
     def _entry(self, kind: EntryKind, attempt: int) -> NewEntry:
         took = (perf_counter_ns() - self._began) // 1000 if self._began and kind is not EntryKind.STARTED else None
-        return NewEntry(kind, self._key, self._work.operation, attempt, took, self._input)
+        entry = NewEntry(kind, self._key, self._work.operation, attempt, took, self._input)
+        if self._pulse is not None and kind is not EntryKind.STARTED:
+            entry.usage, self._pulse.usage = self._pulse.usage, ()
+            if kind is EntryKind.SUCCEEDED:
+                entry.kept = self._pulse.kept
+        return entry
 
 
 def _place() -> str:

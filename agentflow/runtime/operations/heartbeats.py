@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     import asyncio
     from datetime import datetime
 
+    from agentflow.requests.spending import Kept
+    from agentflow.runtime.operations.speaking import Speech
     from agentflow.runtime.turn import Turn
+    from agentflow.usage import Usage
 
 EVERY: Final = 1.0
 """Seconds between two writes of one step's details."""
@@ -23,11 +26,19 @@ _REMEDY: Final = "say how far the step is with plain data, such as a dict or `mo
 
 
 class Pulse:
-    """The signs of life of one attempt of a step. `before` is what the attempt before it said last, encoded."""
+    """What one attempt of a step says of itself: signs of life, words on their way, and what is kept with its end.
+
+    That is what it used of language models, in `usage`, and, of a success only, what is `kept` beside the journal.
+
+    `before` is what the attempt before it said last, encoded.
+    """
 
     # Every step has one and few say anything, so that most of it is what the class says until then.
     signs = 0
     is_over = False
+    usage: tuple[Usage, ...] = ()
+    kept: tuple[Kept, ...] = ()
+    speech: Speech | None = None
     _said: str | None = None
     _kept: str | None = None
     _is_scheduled = False
@@ -85,6 +96,8 @@ class Pulse:
         self.is_over = True
         if self._timer is not None:
             self._timer.cancel()
+        if self.speech is not None:
+            self.speech.stop()
 
     async def keep(self) -> None:
         """Keep what a failed attempt said last, for the next one."""

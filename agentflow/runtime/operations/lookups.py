@@ -1,45 +1,75 @@
-"""What became of an operation that runs at most once and was cut off, asked of its lookup, as an operation within."""
+"""What became of an operation that runs at most once and was cut off: asked of its lookup, and then of a person.
+
+Both questions are operations within it, recorded with their answers. Those about an earlier start are passed over.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from agentflow.errors import DefinitionError
 from agentflow.payloads import decode, record
 from agentflow.runtime.operations.leaf import InStep
 from agentflow.runtime.operations.performing import Work, perform
+from agentflow.runtime.operations.unknown import QUESTION, ask_whether
 from agentflow.runtime.scope import Scope
 from agentflow.runtime.scoping import alone
 from agentflow.runtime.signals import Ambiguous
+from agentflow.states import WaitKind
 from agentflow.tasks.lookup import NOT_DONE, Done
+from agentflow.tasks.step import ASK
 
 if TYPE_CHECKING:
     from agentflow.records import Entry
+    from agentflow.tasks.lookup import Found
     from agentflow.tasks.step import Step
 
 HAPPENED, DID_NOT, UNKNOWN = "done", "not_done", "unknown"
+_UNTOLD: Final = Done(object())
 
 
-async def look_up(work: Work, lookup: Step[..., Any], scope: Scope, started: Entry) -> Done[Any] | None:
-    """What the operation gave if it had happened, None if it had not.
+async def look_up(work: Work, step: Step[..., Any], scope: Scope, started: Entry, because: str = "") -> Found:
+    """What the operation gave if it had happened, None if it had not, `NOT_DONE` where a person says to do it now.
 
-    Raises `Suspend` where the lookup cannot tell or fails: the run needs attention then.
+    Raises `Suspend` where the lookup cannot tell or fails, until a person has been asked; without `on_unknown="ask"`
+    the run needs attention then. Raises `OutcomeUnknown` if the person says to stop.
     """
     key = started.key or ""
     inner = Scope(scope.turn, key, scope.branch)
     inner.enter()
-    asking = _asking(work, lookup, inner)
-    for earlier in scope.turn.index.order.get(key, ()):
-        if earlier.final is not None and earlier.final.seq < started.seq:
-            inner.ask(asking.name, asking.operation)  # an answer about an earlier start
-    try:
-        said, text = await perform(inner, asking)
-    except Exception as error:
-        raise scope.turn.stop(
-            Ambiguous(key=key, because=f"its lookup failed ({type(error).__name__}: {error})")
-        ) from error
+    _pass_over(inner, step, started)
+    cause: Exception | None = None
+    if step.lookup is not None:
+        try:
+            found = await _looked_up(work, step.lookup, inner)
+        except Exception as error:  # noqa: BLE001  whatever keeps a lookup from telling, a person can
+            because, cause = f"its lookup failed ({type(error).__name__}: {error})", error
+        else:
+            if found is not _UNTOLD:
+                return found
+            because = "its lookup could not tell either"
+    if step.on_unknown == ASK:
+        return await ask_whether(work, inner, started, because)
+    raise scope.turn.stop(Ambiguous(key=key, because=because)) from cause
+
+
+def _pass_over(inner: Scope, step: Step[..., Any], started: Entry) -> None:
+    """Ask again for what is recorded about earlier starts, so that what comes next is about this one."""
+    for earlier in inner.turn.index.order.get(inner.path, ()):
+        answer = earlier.final or earlier.resolved
+        if answer is None or answer.seq > started.seq:
+            continue
+        if earlier.operation == WaitKind.APPROVAL:
+            inner.ask(QUESTION, "approval")
+        elif step.lookup is not None:
+            inner.ask(step.lookup.name, step.lookup.operation)
+
+
+async def _looked_up(work: Work, lookup: Step[..., Any], inner: Scope) -> Done[Any] | None:
+    """What the lookup says, `_UNTOLD` if nothing. Raises what it raises."""
+    said, text = await perform(inner, _asking(work, lookup, inner))
     if said == UNKNOWN:
-        raise scope.turn.stop(Ambiguous(key=key, because="its lookup could not tell either"))
+        return _UNTOLD
     return Done(decode(text, work.result)) if said == HAPPENED else None
 
 

@@ -16,6 +16,7 @@ from agentflow.runtime.operations.attempts import Attempts
 from agentflow.runtime.operations.inputs import input_text
 from agentflow.runtime.signals import Ambiguous, Divergence
 from agentflow.states import EntryKind
+from agentflow.tasks.lookup import Done
 from agentflow.tasks.step import Effect
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from agentflow.runtime.index import Recorded
     from agentflow.runtime.scope import Scope
     from agentflow.tasks.breaker import Breaker
-    from agentflow.tasks.lookup import Done
+    from agentflow.tasks.lookup import Found
     from agentflow.tasks.step import Step
     from agentflow.tasks.undo import Undo
 
@@ -54,27 +55,29 @@ class Work:
     breaker: Breaker | None = None
     undo: Undo | None = None
     mark: str | None = None
-    look_up: Callable[[Scope, Entry], Awaitable[Done[Any] | None]] | None = None
-    """What became of a call that was cut off, given the entry of its start; None if it had not happened."""
+    look_up: Callable[[Scope, Entry, str], Awaitable[Found]] | None = None
+    """What became of a call that was cut off, given the entry of its start, and why it was."""
 
     @classmethod
     def of_step(cls, step: Step[..., Any], call: Call, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Work:
         """The call of a step under its own policy: one piece, with nothing inside it recorded."""
-        work = cls(step.name, "step", call, args, kwargs, step.result, step.retry, step.timeout, step.effect)
+        work = cls(step.name, step.operation, call, args, kwargs, step.result, step.retry, step.timeout, step.effect)
         work.is_leaf = True
         work.schedule_to_close, work.heartbeat_timeout = step.schedule_to_close, step.heartbeat_timeout
         work.breaker = step.breaker
         work.take_back_by(step.undo)
         return work
 
-    async def became(self, scope: Scope, started: Entry, because: str = "") -> Done[Any] | None:
+    async def became(self, scope: Scope, started: Entry, because: str = "") -> Found:
         """What a call that is made at most once, and was cut off, gave; None if it had not happened.
 
-        Raises `Suspend` where nobody but a person can tell: the run needs attention then.
+        `NOT_DONE` where a person says so, who wants it done now whatever its policy.
+
+        Raises `Suspend` where nobody but a person can tell, until one has; `OutcomeUnknown` if they say to stop.
         """
         if self.look_up is None:
             raise scope.turn.stop(Ambiguous(key=started.key or "", because=because))
-        return await self.look_up(scope, started)
+        return await self.look_up(scope, started, because)
 
     def take_back_by(self, undo: Undo | None) -> None:
         """Let the journal say what undoes it."""
@@ -100,9 +103,10 @@ async def _perform(scope: Scope, work: Work) -> Any:
         if scope.turn.rehearsal is not None:
             return await scope.turn.rehearsal.go_into(scope, key, work)
         if recorded is not None and recorded.started is not None and work.effect is Effect.AT_MOST_ONCE:
-            done = await work.became(scope, recorded.started)
-            if done is not None:
-                return await Attempts(scope, work, key, recorded).succeeded(done.value, recorded.started.attempt)
+            attempts = Attempts(scope, work, key, recorded)
+            done = await attempts.settled(recorded.started)
+            if isinstance(done, Done):
+                return await attempts.succeeded(done.value, recorded.started.attempt)
         return await Attempts(scope, work, key, recorded).run()
     finally:
         scope.busy -= 1

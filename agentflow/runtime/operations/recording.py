@@ -15,6 +15,7 @@ from agentflow.runtime.operations.lookups import look_up
 from agentflow.runtime.operations.performing import Work, perform
 from agentflow.runtime.scoping import alone, annotation_of, current_scope, within
 from agentflow.tasks.calling import durable
+from agentflow.tasks.step import ASK
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -48,8 +49,8 @@ async def record_value(name: str, value: Awaitable[Any]) -> Any:
 async def record_step(step: Step[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     scope = current_scope()
     work = Work.of_step(step, lambda key, attempt: alone(InStep(scope, key, attempt), step, args, kwargs), args, kwargs)
-    if step.lookup is not None:
-        work.look_up = partial(look_up, work, step.lookup)
+    if step.lookup is not None or step.on_unknown == ASK:
+        work.look_up = partial(look_up, work, step)
     return await perform(scope, work)
 
 

@@ -25,6 +25,7 @@ from agentflow.runtime.operations.leaf import InStep, refuse_in_step
 from agentflow.runtime.parallel.branches import Waiting
 from agentflow.runtime.signals import Divergence
 from agentflow.runtime.waiting.asking import Asked, Evidence, arguments
+from agentflow.runtime.waiting.standing import answered_ahead, may_stand
 from agentflow.states import ApprovalStatus, WaitKind
 from agentflow.tasks.calling import current_caller, durable
 from agentflow.tasks.step import operation_name
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from agentflow.records import Entry
+    from agentflow.runtime.index import Recorded
     from agentflow.runtime.scope import Scope
 
 T = TypeVar("T")
@@ -47,7 +49,8 @@ class Approval(Generic[T]):
     """What came of an approval. `data` is final and validated: as proposed, or as a person corrected it.
 
     `outcome` is `approved`, `corrected`, `rejected` or `timed_out`; `approved` says whether the run may go on with
-    `data`, which is None if not. `receipt` is the id of the decision.
+    `data`, which is None if not. `receipt` is the id of the decision, and `digest` that of the data it was made about:
+    `agentflow.approvals.require_decided` holds what is about to be used against it.
     """
 
     outcome: str
@@ -86,6 +89,10 @@ async def wait_for_approval(
     field_confidence: Mapping[str, float] | None = None,
     evidence: Mapping[str, Evidence] | None = None,
     tags: Mapping[str, str] | None = None,
+    schema: Mapping[str, Any] | None = None,
+    tool: str = "",
+    said: str = "",
+    standing: bool = True,
 ) -> Approval[T]:
     """What a person decided about `data`, which is what will be used if they approve.
 
@@ -93,50 +100,46 @@ async def wait_for_approval(
     within that. `title` and `summary` are lines of text, `body` is Markdown, `reason` says why a person is asked.
     `timeout` counts by the store's clock from the moment the run waits; without an answer by then `on_timeout`
     decides: `reject`, `raise` (`ApprovalTimedOut`), `default` (goes on with `default`), or `approve`, which needs
-    `allow_auto_approve=True`. `field_confidence` and `evidence` are keyed by JSON Pointer. Raises `DefinitionError`,
-    or `NotRecordable` for the data; nobody was asked then.
+    `allow_auto_approve=True`. `field_confidence` and `evidence` are keyed by JSON Pointer.
+
+    `tool` names the tool that will be called with the data: people then see the call, apart from `said`, an agent's own
+    words about it, and a standing approval for such calls decides it unless `standing` is False. `schema` is the JSON
+    Schema of plain data. Raises `DefinitionError`, or `NotRecordable` for the data; nobody was asked then.
     """
+    caller = _in_run()
+    asked = Asked.about(data, key=operation_name(key), schema=schema, tool=tool)
+    columns = arguments(asked, caller.turn.clock.now(), locals())
+    return await rehearsed(caller.scope, _ask(caller.scope, asked, columns, standing=standing))
+
+
+def _in_run() -> InRun:
     caller = current_caller.get()
     if isinstance(caller, InStep):
         refuse_in_step(caller, "wait_for_approval was called")
     if not isinstance(caller, InRun):
         raise UnsupportedAwait("wait_for_approval outside a run: there is nothing that could wait; trigger the task")
-    asked = Asked.about(data, key=operation_name(key))
-    texts = {"title": title, "summary": summary, "body": body, "reason": reason, "tags": tags, "allow": allow}
-    weight = {"risk": risk, "priority": priority, "confidence": confidence, "field_confidence": field_confidence}
-    limits = {"timeout": timeout, "on_timeout": on_timeout, "default": default, "auto": allow_auto_approve}
-    given = arguments(asked, caller.turn.clock.now(), texts | weight | limits | {"evidence": evidence})
-    return await rehearsed(caller.scope, _ask(caller.scope, asked, given))
+    return caller
 
 
 # -- asking
 
 
-async def _ask(scope: Scope, asked: Asked, given: dict[str, Any]) -> Approval[Any]:
+async def _ask(scope: Scope, asked: Asked, given: dict[str, Any], *, standing: bool) -> Approval[Any]:
     turn = scope.turn
     key, recorded = scope.ask(asked.key, "approval")
-    digest = approvals.approval_digest(task=turn.task.id, key=key, value=asked.value, schema=asked.schema)
+    digest = approvals.approval_digest(
+        task=turn.task.id, key=key, value=asked.value, schema=asked.schema, tool=asked.tool
+    )
     known = json.loads(recorded.opened.detail or "{}") if recorded is not None and recorded.opened else {}
     is_same = known.get("digest") == digest
     scope.busy += 1
     try:
         resolved = recorded.resolved if recorded is not None and is_same else None
         if resolved is None:
-            if known and not is_same and recorded is not None and recorded.asked_again >= MOST_CHANGES:
-                found = Divergence(
-                    key=key,
-                    recorded=f"approval {key} of {known['digest']}",
-                    asked=f"other data ({digest}), for the {recorded.asked_again + 1}th time: record what it is made "
-                    "of in a step, so that a replay asks about the same",
-                )
-                raise turn.stop(found)
-            opening = (
-                None
-                if known and is_same
-                else _opening(scope, key, digest, asked, given=given, replaces=known.get("approval"))
-            )
-            waiting = Waiting(key, asyncio.get_running_loop().create_future(), to_open=opening)
-            resolved = await turn.waits.wait(scope.branch, waiting)
+            if known and not is_same and recorded is not None:
+                _require_few_changes(scope, recorded, known, digest)
+            opening = None if is_same else _opening(scope, key, digest, asked, given, replaces=known.get("approval"))
+            resolved = await _answer(scope, asked, key, opening, standing=standing)
     finally:
         scope.busy -= 1
     try:
@@ -146,8 +149,40 @@ async def _ask(scope: Scope, asked: Asked, given: dict[str, Any]) -> Approval[An
         raise
 
 
+def _require_few_changes(scope: Scope, recorded: Recorded, known: dict[str, Any], digest: str) -> None:
+    """Raise `Suspend`, the run needing attention, where the gate has other data at each replay."""
+    if recorded.asked_again < MOST_CHANGES:
+        return
+    found = Divergence(
+        key=recorded.key,
+        recorded=f"approval {recorded.key} of {known['digest']}",
+        asked=f"other data ({digest}), for the {recorded.asked_again + 1}th time: record what it is made of in a step, "
+        "so that a replay asks about the same",
+    )
+    raise scope.turn.stop(found)
+
+
+async def _answer(scope: Scope, asked: Asked, key: str, opening: OpenWait | None, *, standing: bool) -> Entry:
+    """What was decided: ahead, by a standing approval, or by whoever is asked."""
+    turn = scope.turn
+    if opening is not None and opening.approval is not None and standing and may_stand(opening.approval):
+        ahead = await answered_ahead(scope, asked, opening)
+        if ahead is not None:
+            return ahead
+        known = turn.index.by_key.get(key)
+        if known is not None and _concerns(known.opened, opening):
+            opening = None  # it is open, and a person is asked
+    waiting = Waiting(key, asyncio.get_running_loop().create_future(), to_open=opening)
+    answer: Entry = await turn.waits.wait(scope.branch, waiting)
+    return answer
+
+
+def _concerns(opened: Entry | None, opening: OpenWait) -> bool:
+    return opened is not None and opened.detail == opening.detail
+
+
 def _opening(
-    scope: Scope, key: str, digest: str, asked: Asked, *, given: dict[str, Any], replaces: str | None
+    scope: Scope, key: str, digest: str, asked: Asked, given: dict[str, Any], *, replaces: str | None
 ) -> OpenWait:
     approval_id = new_id(APPROVAL, scope.turn.clock.now())
     new = NewApproval(id=approval_id, data=asked.texts[0], schema=asked.texts[1], digest=digest, **given)
@@ -163,6 +198,8 @@ def _result(asked: Asked, resolved: Entry, on_timeout: str) -> Approval[Any]:
     if outcome is ApprovalStatus.TIMED_OUT and on_timeout == "raise":
         raise ApprovalTimedOut(f"approval {said['approval']} had no answer in time")
     final = None if resolved.output is None else json.loads(resolved.output)
+    if resolved.output is not None:
+        approvals.require_decided(final, said["digest"] or "", what=f"what approval {said['approval']} is about")
     return Approval(
         outcome=outcome.value,
         approved=resolved.output is not None,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from agentflow import approvals
+from agentflow.approvals.calls import words
 from agentflow.durations import duration
 from agentflow.errors import DefinitionError, FieldProblem, InvalidDecision, PayloadTooLarge
 from agentflow.payloads import LIMIT, json_text
@@ -15,6 +16,8 @@ from agentflow.states import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from agentflow.approvals import Problem
 
 RISKS = ("", "low", "medium", "high", "critical")
 ON_TIMEOUT = ("reject", "raise", "default", "approve")
@@ -32,22 +35,29 @@ class Evidence:
 
 @dataclass(slots=True)
 class Asked:
-    """What is asked about: the object, its JSON, the schema of that."""
+    """What is asked about: the object, its JSON, the schema of that, and the tool that is to be called with it."""
 
     data: Any
     value: Any
     schema: Any
     key: str
+    tool: str = ""
     texts: tuple[str, str] = field(init=False)
 
     @classmethod
-    def about(cls, data: Any, *, key: str) -> Asked:
-        """What is asked about this data. Raises `NotRecordable` or `PayloadTooLarge`."""
+    def about(cls, data: Any, *, key: str, schema: Mapping[str, Any] | None = None, tool: str = "") -> Asked:
+        """What is asked about this data, which is to fit the schema where one is given.
+
+        Raises `NotRecordable`, `PayloadTooLarge` or `DefinitionError`.
+        """
         try:
             described = approvals.describe(data)
         except PayloadTooLarge as error:
             raise error.said_of(f"what {key} asks about") from None
-        return cls(data, described.value, described.schema, key)
+        if schema is None:
+            return cls(data, described.value, described.schema, key, tool)
+        _require_fit(described.value, schema)
+        return cls(described.value, described.value, dict(schema), key, tool)
 
     def __post_init__(self) -> None:
         self.texts = json_text(self.value), json_text(self.schema)
@@ -56,13 +66,28 @@ class Asked:
             raise PayloadTooLarge(size=size, limit=LIMIT, what=f"what {self.key} asks about")
 
 
+def _require_fit(value: Any, schema: Mapping[str, Any]) -> None:
+    problems = approvals.schema_problems(dict(schema))
+    if problems:
+        raise DefinitionError(f"wait_for_approval(schema=…): {_problems(problems)}")
+    problems = approvals.validate(dict(schema), value)
+    if problems:
+        raise DefinitionError(f"wait_for_approval(schema=…): the data does not fit it: {_problems(problems)}")
+
+
+def _problems(problems: Sequence[Problem]) -> str:
+    return "; ".join(f"{one.pointer or 'it'} {one.message}" for one in problems)
+
+
 def arguments(asked: Asked, now: datetime, given: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a new approval. Raises `DefinitionError` for what cannot be used."""
-    _check(allow=given["allow"], on_timeout=given["on_timeout"], auto=given["auto"], risk=given["risk"])
+    _check(given["allow"], given["on_timeout"], given["risk"], auto=given["allow_auto_approve"])
     plain = {name: given[name] for name in ("summary", "body", "reason", "risk", "priority", "on_timeout")}
     evidence: Mapping[str, Evidence] = given["evidence"] or {}
     return plain | {
-        "title": given["title"] or asked.key.replace("_", " ").capitalize(),
+        "title": given["title"] or _title(asked),
+        "tool": asked.tool,
+        "said": words(given["said"]),
         "confidence": _share("confidence", given["confidence"]),
         "field_confidence": _shares(given["field_confidence"] or {}),
         "evidence": _text({pointer: asdict(one) for pointer, one in evidence.items()}),
@@ -73,7 +98,14 @@ def arguments(asked: Asked, now: datetime, given: Mapping[str, Any]) -> dict[str
     }
 
 
-def _check(*, allow: Sequence[str], on_timeout: str, auto: bool, risk: str) -> None:
+def _title(asked: Asked) -> str:
+    """By default a call is named by its tool and arguments, anything else by its key."""
+    if asked.tool:
+        return approvals.call_title(asked.tool, asked.value)
+    return asked.key.replace("_", " ").capitalize()
+
+
+def _check(allow: Sequence[str], on_timeout: str, risk: str, *, auto: bool) -> None:
     verdicts = [verdict.value for verdict in Verdict]
     if isinstance(allow, str) or not allow or not set(allow) <= set(verdicts):
         raise DefinitionError(f"wait_for_approval(allow={allow!r}): wanted some of {', '.join(verdicts)}")

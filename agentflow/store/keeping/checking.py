@@ -85,6 +85,10 @@ RUNS: Final = (
         "WHERE r.finished_at IS NOT NULL",
     ),
     Question(
+        "conversations with gaps or doubles",
+        "SELECT thread FROM agentflow_thread_part GROUP BY thread HAVING min(seq) <> 1 OR count(*) <> max(seq)",
+    ),
+    Question(
         "log lines of runs that are missing",
         "SELECT id FROM agentflow_log l WHERE NOT EXISTS (SELECT 1 FROM agentflow_run r WHERE r.id = l.run_id)",
     ),

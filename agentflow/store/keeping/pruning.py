@@ -1,7 +1,8 @@
 """Removing what ended long ago, a short transaction at a time: killed anywhere, the next one goes on.
 
 A run is removed with all that is only about it. Its approvals say who decided what, and stay: then the run's row stays
-too, without its input, output and journal. Nothing is removed that anything open may still ask for.
+too, without its input, output and journal. What it spent stays in the books, and what it said in its conversation, each
+for a time of its own. Nothing is removed that anything open may still ask for.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from agentflow.clock import to_micros
 from agentflow.records import Pruned
 from agentflow.requests import Kept
-from agentflow.store.keeping import ageing, families, removal
+from agentflow.store.keeping import accounts, ageing, families, removal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -73,4 +74,6 @@ _PRUNE: Final[Mapping[Kept, Part]] = {
     Kept.EVENTS: _aged(ageing.events),
     Kept.OCCURRENCES: _aged(ageing.occurrences),
     Kept.DELIVERIES: _aged(ageing.deliveries),
+    Kept.USAGE: _aged(accounts.used),
+    Kept.THREADS: _aged(accounts.threads),
 }

@@ -26,6 +26,7 @@ OWNED: Final = tuple(
     table_of(one)
     for one in (
         tables.EntryRow, tables.LogRow, tables.CursorRow, tables.HeartbeatRow, tables.CallbackRow, tables.WaitRow,
+        tables.RunBudgetRow, tables.GrantRow, tables.ChunkRow,
     )
 )  # fmt: skip
 

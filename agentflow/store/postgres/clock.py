@@ -23,15 +23,18 @@ class ServerClock:
         self._ahead: int | None = None
 
     def ask(self, connection: Connection[Any]) -> None:
-        """Compare with the server's clock. The answer is taken to be of the middle of its journey.
+        """Compare with the server's clock."""
+        sent = monotonic_ns() // 1000
+        row = connection.execute(ASK).fetchone()
+        assert row is not None
+        self.hear(row[0], sent=sent)
+
+    def hear(self, told: int, *, sent: int) -> None:
+        """What the server has just answered to a question sent then; taken to be of the middle of the journey.
 
         What is known already stays while it lies within that journey, so that time does not shake.
         """
-        sent = monotonic_ns() // 1000
-        row = connection.execute(ASK).fetchone()
-        came = monotonic_ns() // 1000
-        assert row is not None
-        least, most = int(row[0]) - came, int(row[0]) - sent
+        least, most = told - monotonic_ns() // 1000, told - sent
         if self._ahead is None or not least <= self._ahead <= most:
             self._ahead = (least + most) // 2
 

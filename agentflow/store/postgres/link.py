@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-import time
 from contextlib import suppress
+from threading import Event
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from agentflow.errors import StoreUnusable
@@ -42,13 +43,13 @@ class Link:
             if not has_hung_up(self._connection):
                 return self._connection
             self.drop()
-        if self._away is not None and time.monotonic() < self._next_try:
+        if self._away is not None and monotonic() < self._next_try:
             raise self._away
         try:
             self._connection = connect(self._url)
         except StoreUnusable as error:
             self._away = error
-            self._next_try = time.monotonic() + self._pause
+            self._next_try = monotonic() + self._pause
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
             raise
         self._away, self._pause = None, FIRST_PAUSE
@@ -101,7 +102,8 @@ class Link:
 
     def rest(self, count: int) -> None:
         """Let the other transaction, that was in the way, end: longer the more often it was."""
-        time.sleep(random.uniform(0, min(0.002 * 2**count, 0.2)))  # noqa: S311  a jitter
+        # Not by `time.sleep`, which fails where a library sets this program's clock; a lock's wait does not.
+        Event().wait(random.uniform(0, min(0.002 * 2**count, 0.2)))  # noqa: S311  a jitter
 
     def drop(self) -> None:
         """Give the connection up."""

@@ -6,12 +6,14 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import cache
+from time import monotonic_ns
 from typing import TYPE_CHECKING, Any
 
 from agentflow.clock import to_micros
 from agentflow.errors import StoreUnavailable, StoreUnusable
 from agentflow.store import maintenance, reads
-from agentflow.store.postgres.clock import ServerClock
+from agentflow.store.postgres.clock import ASK, ServerClock
 from agentflow.store.postgres.ears import Ears
 from agentflow.store.postgres.lookout import Lookout
 from agentflow.store.postgres.losses import is_cut
@@ -20,6 +22,7 @@ from agentflow.store.postgres.server import begin, connect, driver, explain, sho
 from agentflow.store.postgres.transaction import PostgresTransaction
 from agentflow.store.postgres.writer import PostgresWriter
 from agentflow.store.sql import SqlStore
+from agentflow.store.transaction import is_single_statement
 from agentflow.store.watching import Watchers, bursts
 
 if TYPE_CHECKING:
@@ -34,6 +37,12 @@ READERS = 4
 SNAPSHOT = "ISOLATION LEVEL REPEATABLE READ READ ONLY"
 LAZILY = "SET LOCAL synchronous_commit = off"
 """A lease need not outlive the server."""
+
+
+@cache
+def _look() -> str:
+    """All that a look asks for, in one journey."""
+    return f"SELECT ({ASK}), ({reads.HEAD.postgres}), ({reads.NEWEST.postgres})"
 
 
 class PostgresStore(SqlStore):
@@ -87,7 +96,10 @@ class PostgresStore(SqlStore):
             return how(verb, args)
 
     def _read(self, verb: Any, args: tuple[Any, ...]) -> Any:
-        """In a reader thread, on one snapshot."""
+        """In a reader thread, on one snapshot, which a single statement has by itself."""
+        if is_single_statement(verb):
+            with suppress(StoreUnusable):  # a large payload is read by a second, and may have been pruned before it
+                return self._glance(verb, args)
         with self._connected("reader") as connection:
             begin(connection, SNAPSHOT)
             try:
@@ -154,8 +166,12 @@ class PostgresStore(SqlStore):
 
     def _newest(self, tx: PostgresTransaction) -> tuple[int, int]:
         """The newest settled entry of the journal, and then the newest; and while there, what time it is."""
-        self._ask_the_time(tx.connection)
-        return reads.head(tx), reads.newest(tx)
+        sent = monotonic_ns() // 1000
+        told, *ends = tx.fetch(_look(), reads.long_ago(tx))[0]
+        if isinstance(self.clock, ServerClock):
+            self.clock.hear(told, sent=sent)
+        settled, newest = (entry or 0 for entry in ends)
+        return settled, newest
 
     def _ask_the_time(self, connection: Connection[Any]) -> None:
         if isinstance(self.clock, ServerClock):

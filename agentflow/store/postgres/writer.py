@@ -9,6 +9,7 @@ deadlock, a lock not had in time, a value that another transaction took first) i
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from agentflow.clock import Clock
 
+logger = logging.getLogger("agentflow.store")
 BATCH_LIMIT: Final = 500
 TRIES: Final = 12
 
@@ -76,7 +78,7 @@ class PostgresWriter:
 
     def _run(self) -> None:
         while batch := self._next_batch():
-            done = list(self._attempt(batch))
+            done = self._attempted(batch)
             with suppress(RuntimeError):  # the event loop has ended, and nobody waits any more
                 self._loop.call_soon_threadsafe(self._give_out, batch, done)
         self._link.drop()
@@ -100,6 +102,19 @@ class PostgresWriter:
         for tx in done:
             if tx.touched:
                 self._committed(tx.touched, tx.moved)
+
+    def _attempted(self, batch: Sequence[Call]) -> Sequence[PostgresTransaction]:
+        """What was committed of the batch. Nothing ends the thread: a worker without it holds its runs for ever."""
+        done: list[PostgresTransaction] = []
+        try:
+            done.extend(self._attempt(batch))
+        except BaseException as error:
+            logger.exception("%d writes failed in a way that nobody foresaw", len(batch))
+            self._link.drop()
+            said = f"writing failed in a defect of agentflow ({error!r}); whether it is stored is not known"
+            for call in batch:
+                call.result, call.error = None, StoreUnavailable(said, may_be_stored=True)
+        return done
 
     def _attempt(self, batch: Sequence[Call]) -> Iterator[PostgresTransaction]:
         """Run the batch until the server takes it, one by one if need be; a call it does not take has its error."""
@@ -181,12 +196,10 @@ class PostgresWriter:
 
     def _perform_together(self, tx: PostgresTransaction, batch: Sequence[Call]) -> Sequence[Call]:
         """Do what can be done together; the calls that are left. Raises the driver's errors."""
-        if len(batch) == 1:
-            return batch
         left = list(batch)
         for kind in KINDS:
             calls = [call for call in left if kind.takes(call)]
-            if len(calls) > 1:
+            if calls and len(calls) >= kind.fewest:
                 _reach(calls, "before")
                 undone = {id(call) for call in kind.run(tx, calls)}
                 done = {id(call) for call in calls} - undone

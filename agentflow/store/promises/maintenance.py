@@ -45,7 +45,10 @@ class Maintenance(Protocol):
         ...
 
     async def sweep(self, *, limit: int, max_recoveries: int) -> int:
-        """Give up workers whose lease ran out and queue (or quarantine) up to `limit` of their runs; how many."""
+        """Give up workers whose lease ran out and queue (or quarantine) up to `limit` of their runs; how many.
+
+        What runs said while they were under way (`keep_chunks`) is let go of with it, a bounded number of pieces.
+        """
         ...
 
     async def bury(self, worker_ids: Collection[str]) -> None:

@@ -268,9 +268,8 @@ def _buckets(one: Stored) -> list[tuple[str, Rate, bool]]:
 
 
 def next_starts(tx: Transaction) -> list[int]:
-    """The instants at which runs next fall due, or may start again because a rate or budget allows more, by queue."""
-    row = tx.row(lines.NEXT_DEFAULT_TIME, {"now": tx.now})
-    found = [None if row is None else row[0]]
+    """The instants at which runs of named queues fall due, or may start again because a rate or budget allows more."""
+    found: list[int | None] = []
     named = lines.named(tx)
     known = queues.stored(tx) if named else {}
     for name in named:

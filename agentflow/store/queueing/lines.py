@@ -20,6 +20,8 @@ from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, by_index, const
 
 if TYPE_CHECKING:
+    from sqlalchemy import Select
+
     from agentflow.requests import ClaimRuns
     from agentflow.store.transaction import Transaction
 
@@ -92,18 +94,21 @@ class Candidate:
 @cache
 def standing(line: Line, tasks: int, versions: int, *, of_key: bool) -> Statement:
     """The due runs of one line of a queue, oldest first, for this many tasks and versions."""
-    query = select(run.c.id, run.c.available_at, run.c.queue_key, run.c.cost).where(
-        *line.conditions, run.c.available_at <= bindparam("now"), carried(tasks, versions), may_start()
-    )
+    query = due(line, tasks, versions)
     if line is not Line.DEFAULT:
         query = query.where(_IN_QUEUE)
     if of_key:
         query = query.where(run.c.queue_key.is_not_distinct_from(bindparam("key")))
-    return Statement(
-        query.with_hint(*by_index(run, line.by_key if of_key else line.by_time))
+    hinted = query.with_hint(*by_index(run, line.by_key if of_key else line.by_time))
+    return Statement(hinted.limit(bindparam("limit")).offset(bindparam("offset")))
+
+
+def due(line: Line, tasks: int, versions: int) -> Select[Any]:
+    """The due runs of one line of all queues, each held for whoever reads it."""
+    return (
+        select(run.c.id, run.c.available_at, run.c.queue_key, run.c.cost)
+        .where(*line.conditions, run.c.available_at <= bindparam("now"), carried(tasks, versions), may_start())
         .order_by(run.c.available_at)
-        .limit(bindparam("limit"))
-        .offset(bindparam("offset"))
         .with_for_update(skip_locked=True)
     )
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from agentflow.clock import to_micros
 from agentflow.errors import StoreUnavailable, StoreUnusable
 from agentflow.store import journal, maintenance
+from agentflow.store.spending import entries
 from agentflow.store.sql import SqlStore
 from agentflow.store.sqlite.file import connect, driver, explain
 from agentflow.store.sqlite.looking import Looking
@@ -60,7 +61,9 @@ class SqliteStore(SqlStore):
 
     async def append(self, lease: Lease, entry: NewEntry) -> None:
         """What a task waits for at every step: where no other task writes, the loop is not gone through for it."""
-        if not self._writer.at_once(journal.append, (lease, entry)):
+        if not entries.is_plain(entry):
+            await self._writer.submit(entries.append, (lease, entry))
+        elif not self._writer.at_once(journal.append, (lease, entry)):
             await self._writer.submit(journal.append, (lease, entry))
 
     async def read(self, verb: Any, *args: Any, **kwargs: Any) -> Any:

@@ -4,10 +4,18 @@ Instants are whole microseconds since 1970 (UTC) and payloads are text, so that 
 bytes. Each status has the index its reader needs and no other. Rows never leave the store: see `rows.py`.
 """
 
-from agentflow.store.tables.approvals import ApprovalRow, DecisionRow
+from agentflow.store.tables.approvals import ApprovalRow, DecisionRow, StandingRow
 from agentflow.store.tables.base import Base
 from agentflow.store.tables.queues import BreakerRow, QueueChangeRow, QueueRow, SpendRow
 from agentflow.store.tables.runs import BlobRow, EntryRow, LogRow, RunRow, WorkerRow
+from agentflow.store.tables.spending import (
+    ChunkRow,
+    GrantRow,
+    RateHoldRow,
+    RunBudgetRow,
+    ThreadPartRow,
+    UsageRow,
+)
 from agentflow.store.tables.triggers import DeliveryRow, OccurrenceRow, ScheduleRow
 from agentflow.store.tables.waits import CallbackRow, CursorRow, EventRow, HeartbeatRow, WaitRow
 
@@ -17,19 +25,26 @@ __all__ = [
     "BlobRow",
     "BreakerRow",
     "CallbackRow",
+    "ChunkRow",
     "CursorRow",
     "DecisionRow",
     "DeliveryRow",
     "EntryRow",
     "EventRow",
+    "GrantRow",
     "HeartbeatRow",
     "LogRow",
     "OccurrenceRow",
     "QueueChangeRow",
     "QueueRow",
+    "RateHoldRow",
+    "RunBudgetRow",
     "RunRow",
     "ScheduleRow",
     "SpendRow",
+    "StandingRow",
+    "ThreadPartRow",
+    "UsageRow",
     "WaitRow",
     "WorkerRow",
 ]

@@ -1,4 +1,4 @@
-"""Requests for a decision, and decisions."""
+"""Requests for a decision, decisions, and those made ahead."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ class ApprovalRow(Base, table=True):
         partial("ix_agentflow_approval_inbox", "urgency", "id", where="status = 'pending'"),
         partial("ix_agentflow_approval_decided_at", "decided_at", "id", where="decided_at IS NOT NULL"),
         Index("ix_agentflow_approval_run_id", "run_id"),
+        partial(
+            "ix_agentflow_approval_calls", "task", "tool", "decided_at", where="tool <> '' AND decided_at IS NOT NULL"
+        ),
         *blob_names("agentflow_approval", "body", "evidence", "data", "schema", "default", "final", "patch"),
         STRICT,
     )
@@ -69,6 +72,9 @@ class ApprovalRow(Base, table=True):
     patch: str | None = Field(sa_column=large_text(nullable=True))
     decision_id: str | None = Field(sa_column=text(nullable=True))
     urgency: int = Field(sa_column=instant(nullable=False))
+    tool: str = Field(sa_column=text(default=""))
+    said: str = Field(sa_column=text(default=""))
+    standing_id: str | None = Field(sa_column=text(nullable=True))
 
 
 class DecisionRow(Base, table=True):
@@ -92,3 +98,27 @@ class DecisionRow(Base, table=True):
     final: str | None = Field(sa_column=large_text(nullable=True))
     final_digest: str | None = Field(sa_column=text(nullable=True))
     decided_at: int = Field(sa_column=instant(nullable=False))
+
+
+class StandingRow(Base, table=True):
+    """A standing approval: calls of a tool in runs of a task that need no person while it holds."""
+
+    __tablename__ = "agentflow_standing"
+    __table_args__ = (
+        partial("ix_agentflow_standing_calls", "task", "tool", "id", where="revoked_at IS NULL"),
+        STRICT,
+    )
+
+    id: str = Field(sa_column=Column(Text, primary_key=True))
+    task: str = Field(sa_column=text())
+    tool: str = Field(sa_column=text())
+    terms: str = Field(sa_column=text())
+    made_by: str = Field(sa_column=text())
+    reason: str = Field(sa_column=text())
+    approval_id: str | None = Field(sa_column=text(nullable=True))
+    most_uses: int | None = Field(sa_column=whole(nullable=True))
+    uses: int = Field(sa_column=whole())
+    created_at: int = Field(sa_column=instant(nullable=False))
+    expires_at: int = Field(sa_column=instant(nullable=False))
+    revoked_at: int | None = Field(sa_column=instant())
+    revoked_by: str | None = Field(sa_column=text(nullable=True))

@@ -26,7 +26,10 @@ AGAIN = "status IN ('queued', 'waiting') AND available_at IS NOT NULL AND epoch 
 
 
 class RunRow(Base, table=True):
-    """A run: its journal's materialised state. `root_id` is empty where the run is its own root."""
+    """A run: its journal's materialised state. `root_id` is empty where the run is its own root.
+
+    `parent_key` is the operation of its parent that triggered it.
+    """
 
     __tablename__ = "agentflow_run"
     __table_args__ = (
@@ -111,6 +114,7 @@ class RunRow(Base, table=True):
     pause: str | None = Field(sa_column=text(nullable=True))
     forked_from: str | None = Field(sa_column=text(nullable=True))
     pruned_at: int | None = Field(default=None, sa_column=instant())
+    parent_key: str | None = Field(default=None, sa_column=text(nullable=True))
 
 
 class EntryRow(Base, table=True):

@@ -14,8 +14,9 @@ from agentflow.clock import MICROSECOND, from_micros, to_micros
 from agentflow.errors import CallbackLapsed, CallbackNotFound, CallbackResolved
 from agentflow.payloads import canonical, digest
 from agentflow.states import CallbackStatus, WaitKind
-from agentflow.store import journal, locks, rows, tables
+from agentflow.store import locks, rows, tables
 from agentflow.store.rows import table_of
+from agentflow.store.spending import entries
 from agentflow.store.statements import Statement, by_index, const
 from agentflow.store.waiting import waits
 
@@ -71,7 +72,7 @@ NEXT_DUE = Statement(
 
 def create_callback(tx: Transaction, lease: Lease, new: NewCallback, entry: NewEntry) -> Callback:
     """A callback, and the entry that records it. Raises `LeaseLost`, having made none."""
-    journal.append(tx, lease, entry)
+    entries.append(tx, lease, entry)
     due_at = None if new.timeout is None else tx.now + new.timeout // MICROSECOND
     heartbeat_for = None if new.heartbeat_for is None else new.heartbeat_for // MICROSECOND
     values: dict[str, Any] = dict.fromkeys(c.name for c in callback.columns)

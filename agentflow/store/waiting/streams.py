@@ -12,8 +12,9 @@ from sqlalchemy import bindparam, insert, select, update
 
 from agentflow.clock import to_micros
 from agentflow.states import WaitKind
-from agentflow.store import journal, locks, rows, tables
+from agentflow.store import locks, rows, tables
 from agentflow.store.rows import table_of
+from agentflow.store.spending import entries
 from agentflow.store.statements import Statement, const
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def receive_events(tx: Transaction, lease: Lease, request: ReceiveEvents, entry:
     found = found[: _that_fit(found)]
     entry.output = f"[{','.join(one.payload for one in found)}]"
     entry.detail = json.dumps({"events": [one.id for one in found]}, ensure_ascii=False)
-    journal.append(tx, lease, entry)
+    entries.append(tx, lease, entry)
     if found:
         read_on(tx, lease.run_id, found[-1])
     return found

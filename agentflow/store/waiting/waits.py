@@ -18,7 +18,7 @@ from agentflow.requests import NewEntry
 from agentflow.states import TERMINAL, ApprovalStatus, CallbackStatus, EntryKind, Transition, WaitKind
 from agentflow.store import journal, tables
 from agentflow.store.rows import table_of
-from agentflow.store.statements import Statement, const, consts
+from agentflow.store.statements import Statement, besides, const, consts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ callback = table_of(tables.CallbackRow)
 
 _COPIED = (
     "id", "title", "summary", "body", "reason", "risk", "priority", "confidence", "field_confidence", "evidence",
-    "tags", "data", "schema", "digest", "on_timeout", "default",
+    "tags", "data", "schema", "digest", "on_timeout", "default", "tool", "said",
 )  # fmt: skip
 HOUR = 3_600_000_000
 UNHURRIED = 30 * 24 * HOUR
@@ -88,7 +88,7 @@ ENDED_CHILD = Statement(
 )
 WAKE = Statement(
     update(run)
-    .where(run.c.id == bindparam("run_id"), run.c.status.in_(consts(Transition.WAKE.sources)))
+    .where(run.c.id == bindparam("run_id"), besides(run.c.status.in_(consts(Transition.WAKE.sources))))
     .values(status=const(Transition.WAKE.target.value), available_at=bindparam("now"))
 )
 OPEN_APPROVAL = Statement(insert(approval).values({c.name: bindparam(c.name) for c in approval.columns}))
@@ -133,7 +133,7 @@ def open_wait(tx: Transaction, run_id: str, task: str, epoch: int, new: OpenWait
 def _open_approval(tx: Transaction, run_id: str, task: str, key: str, new: NewApproval) -> None:
     deadline = None if new.timeout is None else tx.now + new.timeout // MICROSECOND
     values: dict[str, Any] = dict.fromkeys(
-        ("decided_at", "decided_by", "channel", "final", "final_digest", "patch", "decision_id")
+        ("decided_at", "decided_by", "channel", "final", "final_digest", "patch", "decision_id", "standing_id")
     )
     values |= {name: getattr(new, name) for name in _COPIED}
     values |= {

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agentflow.errors import LeaseLost
+from agentflow.errors import (
+    AlreadyDecided,
+    ApprovalExpired,
+    ApprovalNotFound,
+    LeaseLost,
+    StaleVersion,
+    StoreUnavailable,
+)
 from agentflow.requests import Completed
-from agentflow.states import EntryKind, RunStatus
-from agentflow.store import open_store
+from agentflow.states import EntryKind, RunStatus, Verdict
+from agentflow.store import decisions, open_store, triggering
 from agentflow.testing import FakeClock
 from tests.support.postgres import postgres_database
 from tests.support.stores import (
     a_child,
+    a_decision,
     a_gate,
     a_trigger,
     a_wait_for,
@@ -28,7 +38,8 @@ from tests.support.stores import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from agentflow.requests import Lease
+    from agentflow.records import Approval
+    from agentflow.requests import Decide, Lease
     from agentflow.store import Store
 
 LARGE = '"' + "x" * 200_000 + '"'
@@ -147,3 +158,105 @@ async def test_a_tick_of_appends_is_one_transaction(store: Store) -> None:
 
     # The first may be on its way before the others are there.
     assert await statements(store, all_append()) <= 2
+
+
+async def gates(store: Store, count: int) -> list[Approval]:
+    leases = await turns(store, count)
+    opened = [a_gate(store) for _ in leases]
+    await asyncio.gather(*(store.park(lease, [gate], [gate.key]) for lease, gate in zip(leases, opened, strict=True)))
+    return [await store.approval(str(gate.subject)) for gate in opened]
+
+
+def without_ids(decided: Approval) -> Approval:
+    return replace(decided, id="", run_id="", decision_id=None, created_at=None)  # type: ignore[arg-type]
+
+
+DATA = ["approve", "correct", "reject"]
+
+
+async def test_decisions_are_recorded_together_as_the_verb_records_them(store: Any) -> None:
+    """In one batch, or in a batch of one."""
+
+    def asked(gate: Approval, n: int) -> Decide:
+        final = '{"total":7}' if n % 3 == 1 else None
+        return a_decision(gate.id, Verdict(DATA[n % 3]), final=final, comment=f"as in {n % 3}")
+
+    async def stored(gate: Approval) -> Any:
+        run = without_names(await everything_of(store, gate.run_id))
+        entries = [replace(entry, detail=re.sub(r"(apr|dec)_\w+", "", entry.detail or "")) for entry in run[1]]
+        return without_ids(await store.approval(gate.id)), run[0], entries, run[2]
+
+    alone, batch, by_verb = await gates(store, 3), await gates(store, 12), await gates(store, 3)
+    receipts = [await store.decide(asked(gate, n)) for n, gate in enumerate(alone)]
+    receipts += await asyncio.gather(*(store.decide(asked(gate, n)) for n, gate in enumerate(batch)))
+    receipts += [await store.write(the_verb_itself, asked(gate, n)) for n, gate in enumerate(by_verb)]
+
+    assert [one.approval_id for one in receipts] == [gate.id for gate in (*alone, *batch, *by_verb)]
+    assert [one.outcome for one in receipts[:3]] == ["approved", "corrected", "rejected"]
+    for n, gate in enumerate((*alone, *batch)):
+        assert await stored(gate) == await stored(by_verb[n % 3])
+    assert len(await claimed(store, worker=await a_worker(store), limit=100)) == len(receipts)
+
+
+def the_verb_itself(tx: Any, request: Decide) -> Any:
+    return decisions.decide(tx, request)
+
+
+async def test_of_many_decisions_at_once_on_one_approval_one_is_recorded(store: Store) -> None:
+    gate, other = await gates(store, 2)
+    verdicts = [Verdict.APPROVE, Verdict.REJECT] * 10
+    asked = [a_decision(gate.id, verdict, id=f"dec_{n}") for n, verdict in enumerate(verdicts)]
+    asked += [a_decision(other.id, id="dec_0"), a_decision("apr_none"), a_decision(other.id, expected_version=7)]
+    told = await asyncio.gather(*(store.decide(one) for one in asked), return_exceptions=True)
+
+    made = [one for one in told if not isinstance(one, Exception)]
+    errors = {type(one) for one in told if isinstance(one, Exception)}
+    assert {one.id for one in made} <= {one.id for one in asked}
+    assert sum(one.approval_id == gate.id for one in made) == 1
+    assert errors >= {AlreadyDecided, ApprovalNotFound, StaleVersion}
+    entries = await store.entries(gate.run_id)
+    assert sum(entry.kind is EntryKind.WAIT_RESOLVED for entry in entries) == 1
+
+
+async def test_the_same_decision_many_times_at_once_is_one(store: Store) -> None:
+    (gate,) = await gates(store, 1)
+    told = await asyncio.gather(*(store.decide(a_decision(gate.id)) for _ in range(20)))
+    assert len({one.id for one in told}) == 1
+    assert sum(not one.repeated for one in told) == 1
+
+
+@pytest.mark.parametrize("size", [1, 20])
+async def test_a_decision_on_large_data_is_left_to_the_verb(store: Store, size: int) -> None:
+    leases = await turns(store, size)
+    opened = [a_gate(store, data=LARGE) for _ in leases]
+    for lease, gate in zip(leases, opened, strict=True):
+        await store.park(lease, [gate], [gate.key])
+    told = await asyncio.gather(*(store.decide(a_decision(str(gate.subject))) for gate in opened))
+    assert [one.final for one in told] == [LARGE] * size
+    entries = await store.entries(leases[0].run_id)
+    assert [entry.output for entry in entries if entry.kind is EntryKind.WAIT_RESOLVED] == [LARGE]
+
+
+async def test_a_decision_after_the_deadline_is_refused_and_the_time_out_recorded(store: Any) -> None:
+    (gate,) = await gates(store, 1)
+    lease = (await turns(store, 1))[0]
+    late = a_gate(store, timeout=timedelta(minutes=1))
+    await store.park(lease, [late], [late.key])
+    await store.clock.advance(timedelta(minutes=2))
+    asked = [a_decision(str(late.subject)), a_decision(gate.id)]
+    told = await asyncio.gather(*(store.decide(one) for one in asked), return_exceptions=True)
+    assert isinstance(told[0], ApprovalExpired)
+    assert told[1].outcome == "approved"
+    assert (await store.approval(str(late.subject))).status == "timed_out"
+
+
+async def test_what_nobody_foresaw_fails_its_writes_and_no_later_one(
+    store: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The writer's thread goes on: without it a worker would renew the lease of runs it can write nothing of."""
+    broken = (store.write(triggering.trigger, None) for _ in range(20))
+    failed = await asyncio.gather(*broken, return_exceptions=True)
+    assert all(isinstance(error, StoreUnavailable | AttributeError) for error in failed)
+    assert any(isinstance(error, StoreUnavailable) and error.may_be_stored for error in failed)
+    assert "nobody foresaw" in caplog.text
+    assert (await store.trigger(a_trigger())).status is RunStatus.QUEUED

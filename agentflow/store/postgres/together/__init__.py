@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from agentflow.store.postgres.together.appends import Appends
 from agentflow.store.postgres.together.completions import Completions
+from agentflow.store.postgres.together.decisions import Decisions
 from agentflow.store.postgres.together.triggers import Triggers
 
 if TYPE_CHECKING:
@@ -25,6 +26,11 @@ __all__ = ["APPENDS", "KINDS", "Together"]
 class Together(Protocol):
     """A kind of calls that can be done together."""
 
+    @property
+    def fewest(self) -> int:
+        """From how many on it is less than the verb itself would do."""
+        ...
+
     def takes(self, call: Call) -> bool:
         """Whether this call may be."""
         ...
@@ -35,4 +41,4 @@ class Together(Protocol):
 
 
 APPENDS: Final = Appends()
-KINDS: Final[Sequence[Together]] = (Triggers(), APPENDS, Completions())
+KINDS: Final[Sequence[Together]] = (Triggers(), APPENDS, Decisions(), Completions())

@@ -39,6 +39,8 @@ RETURNING run_id, epoch
 class Appends:
     """`journal.append`, of payloads that fit into their row."""
 
+    fewest = 2
+
     def takes(self, call: Call) -> bool:
         if call.verb is not journal.append:
             return False
@@ -47,8 +49,6 @@ class Appends:
         return not any(text is not None and blobs.is_large(text) for text in payloads)
 
     def run(self, tx: PostgresTransaction, calls: Sequence[Call]) -> Sequence[Call]:
-        if len(calls) == 1:
-            return calls  # the verb is one statement already
         values = [journal.params(tx, lease.run_id, lease.epoch, new) for lease, new in (call.args for call in calls)]
         kept = {(row[0], row[1]) for row in tx.fetch(APPEND_ALL, arrays(COLUMNS, values))}
         for call in calls:

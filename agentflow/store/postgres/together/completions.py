@@ -1,7 +1,7 @@
 """Runs that completed, and that nobody waits for: moved and recorded together.
 
 A first statement locks them, a second looks and writes: whoever begins to wait for a run locks it too, so what the
-second sees is all there is.
+second sees is all there is. A run that has a parent is not even locked, since the verb locks the parent before it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from agentflow.requests import Completed, NewEntry
 from agentflow.states import CallbackStatus, EntryKind, RunStatus, WaitKind
 from agentflow.store import blobs, journal, outcomes
 from agentflow.store.postgres.together.appends import COLUMNS, LAST_SEQ
-from agentflow.store.postgres.together.given import arrays, given, names
+from agentflow.store.postgres.together.given import arrays, given, names, one
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,14 +20,21 @@ if TYPE_CHECKING:
     from agentflow.store.calls import Call
     from agentflow.store.postgres.transaction import PostgresTransaction
 
-LOCK: Final = "SELECT 1 FROM agentflow_run WHERE id = ANY (%(run_id)s::text[]) ORDER BY id FOR UPDATE"
-COMPLETE_ALL: Final = f"""
-WITH new AS MATERIALIZED (SELECT * FROM {given(COLUMNS)}), moved AS (
+LOCK_ONE: Final = "SELECT id FROM agentflow_run WHERE id = %(run_id)s AND parent_id IS NULL FOR UPDATE"
+LOCK_ALL: Final = """
+SELECT id FROM agentflow_run WHERE id = ANY (%(run_id)s::text[]) AND parent_id IS NULL ORDER BY id FOR UPDATE
+"""
+
+
+def _complete(new: str) -> str:
+    return f"""
+WITH new AS MATERIALIZED (SELECT * FROM {new}), moved AS (
     UPDATE agentflow_run AS run
     SET status = '{RunStatus.COMPLETED.value}', worker_id = NULL, output = new.output, error = NULL, pause = NULL,
         available_at = NULL, finished_at = new.at
     FROM new
-    WHERE run.id = new.run_id AND run.epoch = new.epoch AND run.status = '{RunStatus.RUNNING.value}'
+    WHERE run.id = new.run_id AND run.epoch = new.epoch
+        AND (run.status = '{RunStatus.RUNNING.value}') IS TRUE
         AND run.parent_id IS NULL
         AND NOT EXISTS (SELECT 1 FROM agentflow_wait AS own WHERE own.run_id = run.id)
         AND NOT EXISTS (
@@ -46,8 +53,13 @@ RETURNING run_id
 """  # noqa: S608  put together from the names of columns and states
 
 
+COMPLETE_ONE, COMPLETE_ALL = _complete(one(COLUMNS)), _complete(given(COLUMNS))
+
+
 class Completions:
     """`outcomes.finish` of a run that completed, with an output that fits into its row."""
+
+    fewest = 1
 
     def takes(self, call: Call) -> bool:
         if call.verb is not outcomes.finish:
@@ -60,9 +72,13 @@ class Completions:
         if len(by_run) < len(calls):
             return calls  # two turns say that one run completed: one of them has lost it
         values = [self._values(tx, call) for call in calls]
-        columns = arrays(COLUMNS, values)
-        tx.fetch(LOCK, columns)
-        done = {row[0] for row in tx.fetch(COMPLETE_ALL, columns)}
+        if len(values) == 1:
+            lock, complete, params = LOCK_ONE, COMPLETE_ONE, values[0]
+        else:
+            lock, complete, params = LOCK_ALL, COMPLETE_ALL, arrays(COLUMNS, values)
+        if not tx.fetch(lock, params):
+            return calls
+        done = {row[0] for row in tx.fetch(complete, params)}
         tx.touched |= done
         tx.moved |= done
         return [call for run_id, call in by_run.items() if run_id not in done]

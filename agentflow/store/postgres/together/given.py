@@ -18,6 +18,12 @@ def given(columns: Sequence[Column[Any]]) -> str:
     return f"unnest({arrays}) WITH ORDINALITY AS given ({names(columns)}, place)"
 
 
+def one(columns: Sequence[Column[Any]]) -> str:
+    """The same of one row, by plain parameters: the server need not plan it anew for every length of an array."""
+    values = ", ".join(f"%({one.name})s::{one.type.compile(dialect=POSTGRES)}" for one in columns)
+    return f"(SELECT {values}, 1) AS given ({names(columns)}, place)"
+
+
 def names(columns: Iterable[Column[Any]], of: str = "") -> str:
     """Their names, with commas between them."""
     return ", ".join(f'{of}"{one.name}"' for one in columns)

@@ -34,6 +34,8 @@ ORDER BY given.place
 class Triggers:
     """`triggering.trigger` in the default queue."""
 
+    fewest = 2
+
     def takes(self, call: Call) -> bool:
         if call.verb is not triggering.trigger:
             return False
@@ -42,8 +44,6 @@ class Triggers:
         return is_plain and request.id is None and request.queue == DEFAULT and not blobs.is_large(request.input)
 
     def run(self, tx: PostgresTransaction, calls: Sequence[Call]) -> Sequence[Call]:
-        if len(calls) == 1:
-            return calls
         requests: list[TriggerRun] = [call.args[0] for call in calls]
         made = [triggering.values(tx, request, new_id(RUN, from_micros(tx.now))) for request in requests]
         stored = {row[0]: row for row in tx.fetch(MAKE_ALL, arrays(RUN_COLUMNS, made))}
