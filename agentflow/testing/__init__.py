@@ -1,9 +1,9 @@
 """What tests of tasks need: time that stands still, a worker on a temporary file, scripts for everybody outside.
 
-`Harness` runs tasks; `FakeClock` moves when told; `Reviewer`, `Answers` and `Scripted` answer as written, and object
-to what is not; `Effects` keeps count of what was done to the world; `crash_test` shows that a task comes to one end
-however its run is disturbed. `open_test_store` gives the store alone. In pytest they come as fixtures, by the plugin
-beside them.
+`Harness` runs tasks; `FakeClock` moves when told; `Reviewer`, `Answers`, `Scripted` and `ScriptedModel` answer as
+written, and object to what is not; `Effects` keeps count of what was done to the world; `crash_test` shows that a task
+comes to one end however its run is disturbed. `open_test_store` gives the store alone. In pytest they come as fixtures,
+by the plugin beside them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ if typing.TYPE_CHECKING:
     from agentflow.testing.crash import CrashReport, crash_test
     from agentflow.testing.effects import Effect, Effects
     from agentflow.testing.harness import Harness
+    from agentflow.testing.model import ScriptedModel
     from agentflow.testing.reviewer import Reviewer
     from agentflow.testing.scripted import Scripted
     from agentflow.testing.stores import open_test_store
@@ -30,6 +31,7 @@ __all__ = [
     "Harness",
     "Reviewer",
     "Scripted",
+    "ScriptedModel",
     "crash_test",
     "open_test_store",
 ]
@@ -44,6 +46,7 @@ _PLACES: dict[str, str] = {
     "Harness": "agentflow.testing.harness",
     "Reviewer": "agentflow.testing.reviewer",
     "Scripted": "agentflow.testing.scripted",
+    "ScriptedModel": "agentflow.testing.model",
     "crash_test": "agentflow.testing.crash",
     "open_test_store": "agentflow.testing.stores",
 }

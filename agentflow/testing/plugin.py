@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from agentflow.testing import FakeClock, Harness, Reviewer, Scripted
+    from agentflow.testing import FakeClock, Harness, Reviewer, Scripted, ScriptedModel
 
 
 @pytest.fixture
@@ -49,6 +49,20 @@ def agentflow_scripted() -> Iterator[Callable[..., Scripted]]:
         return made[-1]
 
     yield scripted
+    for one in made:
+        one.check()
+
+
+@pytest.fixture
+def agentflow_model() -> Iterator[Callable[..., ScriptedModel]]:
+    """Makes scripted models, each held to its script at the test's end: `agentflow_model().says("Done.")`."""
+    made: list[ScriptedModel] = []
+
+    def model(*args: Any, **options: Any) -> ScriptedModel:
+        made.append(testing.ScriptedModel(*args, **options))
+        return made[-1]
+
+    yield model
     for one in made:
         one.check()
 

@@ -50,19 +50,21 @@ class Scripted:
             self.__wrapped__ = like
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        place = await _place()
-        call = Call(args, kwargs, *(place[:2] if place else ()))
-        number = None if place is None else self._given.get(place)
+        at = await place()
+        call = Call(args, kwargs, *(at[:2] if at else ()))
+        number = None if at is None else self._given.get(at)
         if number is None:
             number, self._next = self._next, self._next + 1
             self.calls.append(call)
-            if place is not None:
-                self._given[place] = number
+            if at is not None:
+                self._given[at] = number
         if number >= len(self.replies):
             self._unexpected.append(call)
             raise Fatal(self._surprise(call))
         reply = self.replies[number]
-        if isinstance(reply, BaseException) or (isinstance(reply, type) and issubclass(reply, BaseException)):
+        if isinstance(reply, BaseException):
+            raise reply.with_traceback(None)  # the same one may be raised often, and would grow each time
+        if isinstance(reply, type) and issubclass(reply, BaseException):
             raise reply
         return reply
 
@@ -104,7 +106,7 @@ class Scripted:
         return f"{self.name}({given}) was called{where}, and its script of {len(self.replies)} replies has ended"
 
 
-async def _place() -> Place | None:
+async def place() -> Place | None:
     """Which call of which operation this is, told by how often the operation has come to an end; None outside one."""
     caller: Any = current_caller.get()
     found = operation()

@@ -6,8 +6,16 @@ from agentflow.testing.plugin import (
     agentflow_clock,
     agentflow_crash_test,
     agentflow_harness,
+    agentflow_model,
     agentflow_reviewer,
     agentflow_scripted,
 )
 
-__all__ = ["agentflow_clock", "agentflow_crash_test", "agentflow_harness", "agentflow_reviewer", "agentflow_scripted"]
+__all__ = [
+    "agentflow_clock",
+    "agentflow_crash_test",
+    "agentflow_harness",
+    "agentflow_model",
+    "agentflow_reviewer",
+    "agentflow_scripted",
+]

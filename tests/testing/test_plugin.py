@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 FIXTURES = {
     "agentflow_clock",
     "agentflow_harness",
+    "agentflow_model",
     "agentflow_reviewer",
     "agentflow_scripted",
     "agentflow_crash_test",

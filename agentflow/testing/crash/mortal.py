@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from agentflow.requests import Lease, NewEntry
+from agentflow.states import EntryKind
 from agentflow.store.sql import SqlStore
 
 if TYPE_CHECKING:
@@ -27,16 +28,23 @@ class Place(StrEnum):
 
 
 class Fate:
-    """Counts what the turns of a worker write, and ends it at write `number`; with 0 it only counts."""
+    """Counts what the turns of a worker write, and ends it at write `number`; with 0 it only counts.
 
-    def __init__(self, number: int = 0, place: Place = Place.BEFORE) -> None:
+    With `spares_starts` the start of a call that is made once is no write to die at: workers that all died there would
+    be asked what became of it for ever, and never make it.
+    """
+
+    def __init__(self, number: int = 0, place: Place = Place.BEFORE, *, spares_starts: bool = False) -> None:
         self.number = number
         self.place = place
+        self.spares_starts = spares_starts
         self.writes: list[str] = []
         self.died = asyncio.Event()
 
     def comes(self, verb: str, args: tuple[Any, ...]) -> bool:
         """Take note of a turn's write; whether it is the fatal one."""
+        if self.spares_starts and any(isinstance(one, NewEntry) and one.kind is EntryKind.STARTED for one in args):
+            return False
         self.writes.append(described(verb, args))
         return len(self.writes) == self.number
 

@@ -60,7 +60,7 @@ class Stage(Harness):
 
     def __init__(self, *definitions: Any, path: Path, scenario: Scenario) -> None:
         super().__init__(*definitions, path=path, replay_always=scenario.replays, settings=UNAFRAID)
-        self.fate = Fate(scenario.dies_at, scenario.place)
+        self.fate = Fate(scenario.dies_at, scenario.place, spares_starts=scenario.dies_always)
 
     def store_of_worker(self) -> Store:
         return MortalStore(cast("SqliteStore", self.store), self.fate)
@@ -159,7 +159,8 @@ class Play:
         runs = await every_run(self._stage.store)
         recorded = [entry for run in runs for entry in await self._stage.store.entries(run.id)]
         self._deaths.append(({run.id: run.epoch for run in runs}, recorded))
-        self._stage.fate = Fate(SECOND, self._scenario.place) if self._scenario.dies_always else Fate()
+        always = self._scenario.dies_always
+        self._stage.fate = Fate(SECOND, self._scenario.place, spares_starts=True) if always else Fate()
         await self._stage.crash()
         self._look_early()
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from agentflow.testing.answers import Answers
     from agentflow.testing.crash.playing import Played
     from agentflow.testing.crash.scenarios import Scenario
+    from agentflow.testing.model import ScriptedModel
     from agentflow.testing.reviewer import Reviewer
     from agentflow.testing.scripted import Scripted
 
@@ -58,7 +59,7 @@ async def crash_test(
     reviewer: Reviewer | None = None,
     answers: Answers | None = None,
     effects: Effects | None = None,
-    scripts: Sequence[Scripted] = (),
+    scripts: Sequence[Scripted | ScriptedModel] = (),
     expect: Any = ANYTHING,
     same: Callable[[Any], Any] = lambda result: result,
     folder: Path | str | None = None,
@@ -112,7 +113,7 @@ class _CrashTest:
     reviewer: Reviewer | None
     answers: Answers | None
     effects: Effects
-    scripts: Sequence[Scripted]
+    scripts: Sequence[Scripted | ScriptedModel]
     same: Callable[[Any], Any]
 
     async def run(self, place: Path, expect: Any, patience: float) -> CrashReport:
@@ -157,7 +158,7 @@ class _CrashTest:
         except AssertionError as error:
             raise AssertionError(f"crash test of {self.task.id}, {scenario.said}: {error}") from error
 
-    def _parts(self) -> Iterator[Reviewer | Answers | Effects | Scripted]:
+    def _parts(self) -> Iterator[Reviewer | Answers | Effects | Scripted | ScriptedModel]:
         yield self.effects
         yield from self.scripts
         if self.reviewer is not None:

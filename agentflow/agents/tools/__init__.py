@@ -1,0 +1,1 @@
+"""What an agent may call: typed functions, tasks, other agents, and what other programs offer."""
