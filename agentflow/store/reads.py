@@ -248,6 +248,6 @@ def deliveries(tx: Transaction, limit: int) -> Sequence[Delivery]:
 
 def counts(tx: Transaction) -> Counts:
     """Runs by status, and pending approvals."""
-    by_status = {RunStatus(status): count for status, count in tx.rows(COUNT_RUNS, {})}
+    by_status = {rows.status(name): count for name, count in tx.rows(COUNT_RUNS, {})}
     pending = tx.row(COUNT_PENDING, {})
     return Counts(runs=by_status, pending_approvals=0 if pending is None else pending[0])

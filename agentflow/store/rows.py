@@ -62,6 +62,14 @@ def _converter(record: type[R], row: type[tables.Base], converts: Mapping[str, A
     return convert
 
 
+def status(text: str) -> RunStatus:
+    """The status of this name. Raises `StoreUnusable` for what is none."""
+    try:
+        return RunStatus(text)
+    except ValueError as error:
+        raise StoreUnusable(f"{error}: a newer agentflow wrote it, or the database is damaged") from error
+
+
 _run = _converter(
     records.Run,
     tables.RunRow,

@@ -14,7 +14,7 @@ import pytest
 
 from agentflow.errors import InvalidSetting, StoreError, StoreUnavailable, StoreUnusable
 from agentflow.requests import ApprovalFilter, RunFilter
-from agentflow.store import Store, open_store
+from agentflow.store import Store, open_store, rows
 from agentflow.store.sqlite.file import driver, path_of
 from tests.support.stores import Database, a_gated_run, a_trigger, a_turn, an_entry
 
@@ -237,6 +237,11 @@ async def use(store: Store) -> None:
     await store.approvals(ApprovalFilter(pending=None, limit=1000))
     await store.counts()
     await a_turn(store)
+
+
+def test_runs_of_a_status_that_is_none_are_counted_as_damage() -> None:
+    with pytest.raises(StoreUnusable, match="'runnin]' is not a valid RunStatus: .* damaged"):
+        rows.status("runnin]")
 
 
 async def test_a_damaged_file_is_refused_or_works_but_never_fails_in_other_words(path: Path) -> None:
