@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from pydantic import BaseModel
 
 from agentflow import Retry, gather, task
 from agentflow.agents import Agent, AgentHooks, Finish, Message, ModelSettings, Role, ToolCall, ToolContext, tool
-from agentflow.errors import DefinitionError, ModelUnavailable, RunFailed, ToolError
+from agentflow.errors import DefinitionError, ModelAnswerCutOff, ModelUnavailable, RunFailed, ToolError
 from agentflow.states import EntryKind
 from agentflow.testing import ScriptedModel
 from tests.support.harnesses import OpenHarness
@@ -152,6 +153,33 @@ async def test_a_refusal_is_left_to_the_next_model_and_ends_the_run_where_there_
     async with live(alone) as h:
         with pytest.raises(RunFailed, match="I would rather not"):
             await h.run(alone, "?")
+
+
+async def test_an_empty_answer_is_asked_for_again(harness: OpenHarness) -> None:
+    model = ScriptedModel().says("").says(" \n").says("here")
+    agent = Agent("helper", model=model, model_retry=Retry(max_attempts=3, min_delay="1ms", retry_on=ModelAnswerCutOff))
+    async with harness(agent) as h:
+        assert await h.run(agent, "?") == "here"
+    model.check()
+
+
+async def test_an_agent_that_is_cancelled_asks_no_more(live: OpenHarness) -> None:
+    asked, model = asyncio.Event(), ScriptedModel().calls("wait", {})
+
+    @tool(effect="read")
+    async def wait() -> str:
+        """Wait for what never comes."""
+        asked.set()
+        await asyncio.Event().wait()
+        return "never"
+
+    agent = Agent("helper", model=model, tools=[wait])
+    async with live(agent) as h:
+        run = await h.trigger(agent, "?")
+        await asyncio.wait_for(asked.wait(), 20)
+        await h.client.cancel(run.id, by="ada")
+        assert await h.status(run) == "cancelled"
+    model.check()
 
 
 async def test_an_answer_its_policy_refuses_is_not_taken(live: OpenHarness) -> None:

@@ -240,7 +240,7 @@ async def use(store: Store) -> None:
 
 
 def test_runs_of_a_status_that_is_none_are_counted_as_damage() -> None:
-    with pytest.raises(StoreUnusable, match="'runnin]' is not a valid RunStatus: .* damaged"):
+    with pytest.raises(StoreUnusable, match=r"'runnin]' is not a valid RunStatus: .* damaged"):
         rows.status("runnin]")
 
 
