@@ -34,7 +34,7 @@ def tell(
         str | None, typer.Option("--id", metavar="ID", help="The same id never makes a second message.")
     ] = None,
 ) -> int:
-    """Tell the agent of a run something while it works: it reads it before it next asks its model."""
+    """Tell the agent of a run something while it works: it reads it within its next two turns."""
     return asyncio.run(_tell(terminal, run, text, id))
 
 

@@ -107,7 +107,7 @@ class Spending(Reading, Waits):
         return await self._store.thread(name, upto=upto)
 
     async def tell(self, run_id: str, text: str, *, by: str, id: str | None = None) -> Event:
-        """Send a message to the agent of a run that is at work; it reads it before it next asks its model.
+        """Send a message to the agent of a run that is at work; it reads it within its next two turns.
 
         The same `id` again is the same message. Raises `RunNotFound`, `IllegalTransition` for a run that has ended, or
         `InvalidMessage` for an empty or too long one; nothing was sent then.
