@@ -7,10 +7,18 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Final
 
-from agentflow.settings import DATABASE_VARIABLE, HEALTH_VARIABLE, INBOX_SECRET_VARIABLE, KEEP_VARIABLES
+from agentflow.settings import (
+    DATABASE_VARIABLE,
+    HEALTH_VARIABLE,
+    INBOX_SECRET_VARIABLE,
+    KEEP_VARIABLES,
+    PRICES_VARIABLE,
+)
 
 PREFIX: Final = "AGENTFLOW_"
-READ: Final = frozenset({DATABASE_VARIABLE, HEALTH_VARIABLE, INBOX_SECRET_VARIABLE, *KEEP_VARIABLES.values()})
+READ: Final = frozenset(
+    {DATABASE_VARIABLE, HEALTH_VARIABLE, INBOX_SECRET_VARIABLE, PRICES_VARIABLE, *KEEP_VARIABLES.values()}
+)
 FOR_TESTS: Final = ("AGENTFLOW_TEST_", "AGENTFLOW_CHROMIUM", "AGENTFLOW_FAILPOINTS")
 
 

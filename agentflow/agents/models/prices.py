@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from agentflow.errors import DefinitionError, InvalidSetting
+from agentflow.settings import PRICES_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from agentflow.usage import Usage
 
-PRICES_VARIABLE: Final = "AGENTFLOW_PRICES"
 MILLION: Final = Decimal(1_000_000)
 _DATED: Final = re.compile(r"(?:[-@](?:\d{4}-\d{2}-\d{2}|\d{8})|-latest)$")
 _FIELDS: Final = ("input", "output", "cached")

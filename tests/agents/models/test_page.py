@@ -8,8 +8,8 @@ import pytest
 
 from agentflow.agents.models.known import PROVIDERS
 from agentflow.agents.models.options import Options
-from agentflow.agents.models.prices import PRICES_VARIABLE
 from agentflow.agents.models.providers import Provider
+from agentflow.settings import PRICES_VARIABLE
 
 PAGE = (Path(__file__).parents[3] / "docs" / "models.md").read_text(encoding="utf-8")
 

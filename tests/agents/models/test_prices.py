@@ -11,8 +11,9 @@ import pytest
 
 from agentflow.agents.models import Price, model
 from agentflow.agents.models.known import PROVIDERS
-from agentflow.agents.models.prices import PRICES_VARIABLE, TABLE, price_of
+from agentflow.agents.models.prices import TABLE, price_of
 from agentflow.errors import DefinitionError, InvalidSetting
+from agentflow.settings import PRICES_VARIABLE
 from agentflow.usage import Usage
 from tests.agents.models.asking import ANSWER, HELLO, answering
 
