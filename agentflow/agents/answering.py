@@ -70,10 +70,11 @@ class Answerer:
             arguments = tool.check(call.arguments)
             await self.hooks.call("before_tool", call.name, arguments)
             passed = await self._let_through(tool, turn, place, arguments)
+        except ToolError as refused:
+            return _told(call, str(refused))
+        try:
             result = await tool.perform(call.id, passed, turn.context, agent=turn.agent)
             text = _corrected(arguments, passed) + tool.answer_text(result)
-        except ArgumentsRefused as refused:
-            return _told(call, str(refused))
         except Exception as error:
             if not tool.tells(error):
                 raise
