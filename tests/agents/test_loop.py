@@ -13,8 +13,6 @@ from pydantic import BaseModel
 from agentflow import Retry, gather, task
 from agentflow.agents import (
     Agent,
-    AgentHooks,
-    ApprovalPolicy,
     Finish,
     Message,
     ModelSettings,
@@ -320,65 +318,6 @@ async def test_the_context_reaches_tools_and_instructions_and_no_model(live: Ope
         assert await h.run(agent, "?", context=Shop(name="Ada's")) == "ok"
     assert model.requests[0].messages[0].text == "You serve Ada's."
     assert model.requests[0].tools[0].schema.get("properties", {}) == {}
-
-
-async def test_hooks_watch_and_may_stop_a_call(harness: OpenHarness) -> None:
-    seen: list[str] = []
-
-    def before(name: str, arguments: dict[str, Any]) -> None:
-        if arguments["order"] == "A2":
-            raise ToolError("A2 is none of your business")
-        seen.append(f"before {name}")
-
-    hooks = AgentHooks(before_tool=before, at_end=lambda output: seen.append(f"end {output}"))
-    model = (
-        ScriptedModel()
-        .calls("look", {"order": "A1"})
-        .calls("look", {"order": "A2"})
-        .says("ok", last="none of your business")
-    )
-    agent = Agent("helper", model=model, tools=[look], hooks=hooks)
-    async with harness(agent) as h:
-        assert await h.run(agent, "?") == "ok"
-    assert seen == ["before look", "end ok"]
-
-
-async def test_what_a_hook_raises_that_is_no_word_for_the_model_fails_the_run(live: OpenHarness) -> None:
-    def before(name: str, arguments: dict[str, Any]) -> None:
-        raise ValueError(f"no ledger for {name}")
-
-    agent = Agent(
-        "helper",
-        model=ScriptedModel().calls("look", {"order": "A1"}),
-        tools=[look],
-        hooks=AgentHooks(before_tool=before),
-    )
-    async with live(agent) as h:
-        with pytest.raises(RunFailed, match="of helper failed: ValueError: no ledger for look"):
-            await h.run(agent, "?")
-
-
-async def test_a_gate_that_is_to_raise_when_nobody_answers_fails_the_run_and_calls_nothing(live: OpenHarness) -> None:
-    paid: list[str] = []
-
-    @tool(effect="irreversible", needs_approval=ApprovalPolicy(timeout="1h", on_timeout="raise"))
-    def pay(order: str) -> str:
-        """Pay for an order.
-
-        Args:
-            order: The order's number.
-        """
-        paid.append(order)
-        return "paid"
-
-    agent = Agent("helper", model=ScriptedModel().calls("pay", {"order": "A1"}), tools=[pay])
-    async with live(agent) as h:
-        run = await h.trigger(agent, "?")
-        await h.until_idle()
-        await h.advance("61m")
-        with pytest.raises(RunFailed, match="of helper failed: ApprovalTimedOut"):
-            await h.result(run)
-    assert paid == []
 
 
 async def test_messages_and_settings_reach_the_model(live: OpenHarness) -> None:
