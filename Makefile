@@ -4,7 +4,7 @@ PYTHON := $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 TYPED := $(shell find tests/typing examples -name '*.py' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup format check check-static format-check lint imports types test coverage chaos
+.PHONY: help setup format check check-static format-check lint imports types test coverage chaos generated
 
 help: ## List the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -34,11 +34,15 @@ types: ## mypy --strict on the packages, the typing tests and the examples
 	$(PYTHON) -m mypy
 	$(if $(TYPED),$(PYTHON) -m mypy $(TYPED))
 
-test: ## The tests
-	$(PYTHON) -m pytest -q
+test: ## The tests, on every core
+	$(PYTHON) -m pytest -q -n auto
 
 chaos: ## Kill and stop everything at random for ten minutes: make chaos SECONDS=60 SEED=7
 	$(PYTHON) -m tests.crash.chaos --seconds $(or $(SECONDS),600) $(if $(SEED),--seed $(SEED))
+
+generated: ## 80 made-up requests for each operation of the API: make generated ONLY="GET and tasks" EXAMPLES=200 SEED=7
+	AGENTFLOW_TEST_LONG=1 $(if $(EXAMPLES),AGENTFLOW_TEST_EXAMPLES=$(EXAMPLES)) $(if $(SEED),AGENTFLOW_TEST_SEED=$(SEED)) \
+		$(PYTHON) -m pytest -q tests/api/test_generated.py $(if $(ONLY),-k "$(ONLY)")
 
 coverage: ## The tests, and the branches none of them takes
 	$(PYTHON) -m coverage run -m pytest -q

@@ -53,6 +53,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """In CI a test fails that lacks a browser or a server: a green build means that both were there."""
     report = yield
+    report.sections = [(title, _sendable(content)) for title, content in report.sections]
     is_skip = report.skipped and not hasattr(report, "wasxfail")
     if is_skip and os.environ.get("CI"):
         reason = str(call.excinfo.value) if call.excinfo else "skipped"
@@ -61,3 +62,8 @@ def pytest_runtest_makereport(
             report.outcome = "failed"
             report.longrepr = f"{item.nodeid}: may not be skipped in CI: {reason}"
     return report
+
+
+def _sendable(captured: str) -> str:
+    """What a test printed or logged, so that the process that runs it can tell the one that reports."""
+    return captured.encode(errors="backslashreplace").decode()

@@ -42,14 +42,16 @@ def the_command(scene: Scene) -> Iterator[subprocess.Popen[str]]:
             started.kill()
 
 
-def ask_to_stop(started: subprocess.Popen[str]) -> None:
-    """Send SIGTERM, and return when it says that it has heard."""
+def ask_to_stop(scene: Scene, started: subprocess.Popen[str]) -> None:
+    """Send SIGTERM, and return when it says that it has heard, and takes no more."""
     started.send_signal(signal.SIGTERM)
     assert started.stderr is not None
     line = "begin"
     while line and "letting runs come to rest" not in line:
         line = started.stderr.readline()
     assert line, "it ended without a word"
+    draining = "SELECT count(*) FROM agentflow_worker WHERE draining_at IS NOT NULL"
+    until(lambda: scene.database.value(draining) == 1, "it takes no more runs")
 
 
 def a_long_run(scene: Scene) -> str:
@@ -68,7 +70,7 @@ def finish(scene: Scene, fifo: str) -> None:
 def test_sigterm_lets_the_step_in_hand_be_recorded_and_hands_the_run_back(scene: Scene) -> None:
     fifo = a_long_run(scene)
     with the_command(scene) as started:
-        ask_to_stop(started)
+        ask_to_stop(scene, started)
         say(fifo, "the end")
         assert started.wait(30) == 0
     [run] = scene.database.everything()["run"]
@@ -82,7 +84,7 @@ def test_sigterm_lets_the_step_in_hand_be_recorded_and_hands_the_run_back(scene:
 def test_a_second_sigterm_ends_it_at_once_and_loses_nothing_recorded(scene: Scene) -> None:
     fifo = a_long_run(scene)
     with the_command(scene) as started:
-        ask_to_stop(started)
+        ask_to_stop(scene, started)
         started.send_signal(signal.SIGTERM)
         assert started.wait(30) == 130
     with scene.start(work, {}) as other:

@@ -105,7 +105,7 @@ async def test_a_compressed_answer_of_fair_size_is_read():
         (b"hello", b"content-encoding: br", "not asked for"),
         (b"hello", b"content-encoding: gzip, gzip", "not asked for"),
         (b"hello", b"content-encoding: gzip", "gzip and is not"),
-        (gzip.compress(b"hello" * 20)[:-9], b"content-encoding: gzip", "broke off"),
+        (gzip.compress(b"hello" * 20, mtime=0)[:-9], b"content-encoding: gzip", "broke off"),
     ],
 )
 async def test_an_answer_that_is_too_much_or_unreadable_is_none(body: bytes, header: bytes, words: str):

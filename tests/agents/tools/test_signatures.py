@@ -307,7 +307,7 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "said"), BAD_OPTIONS, ids=lambda one: str(one)[:40])
+@pytest.mark.parametrize(("options", "said"), BAD_OPTIONS, ids=[said[:40] for _, said in BAD_OPTIONS])
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(DefinitionError, match=said):
 
