@@ -1,204 +1,154 @@
-"""Webhooks as declared in code: a path, how its requests are verified, and the task they start."""
+"""Webhooks as declared in code: a path, how its requests are shown to be authentic, and the task they start."""
 
 from __future__ import annotations
 
-import hashlib
-import inspect
-import json
-import math
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
-from agentflow.durations import duration
-from agentflow.errors import (
-    AgentflowError,
-    DefinitionError,
-    FieldProblem,
-    InvalidDuration,
-    InvalidInput,
-    InvalidSetting,
-)
-from agentflow.tasks.secret import Secret
-from agentflow.tasks.verifiers import KNOWN, Verifier
+from agentflow.errors import DefinitionError, InvalidSetting
+from agentflow.limits import Rate
+from agentflow.tasks.payload_functions import PayloadFunction
+from agentflow.tasks.step import operation_name
+from agentflow.verifiers.base import Verifier
+from agentflow.verifiers.unproven import Unverified
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Mapping
     from datetime import datetime
+    from typing import TypeVar
 
     from agentflow.tasks.task import Task
 
     AnyTask = TypeVar("AnyTask", bound=Task[..., Any])
-    MapInput = Callable[[Any], Mapping[str, Any]]
 
 PATH: Final = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 LONGEST_PATH: Final = 200
-MOST_DEPTH: Final = 100
-LONGEST_TOLERANCE: Final = timedelta(hours=1)
+MIB: Final = 1024 * 1024
+LARGEST_BODY: Final = 16 * MIB
+DEEPEST: Final = 200
+MOST_AT_A_RATE: Final = 10_000
+"""Each webhook with a rate remembers so many times."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """An authentic request: which delivery it is, its JSON body, the task's input made of it, and the body's digest."""
+class WebhookOptions(TypedDict, total=False):
+    """What `@task.webhook` takes besides the path; see `Webhook`."""
 
-    delivery_id: str
+    verify: Verifier | None
+    input: Callable[..., Any] | None
+    where: Callable[..., Any] | None
+    rate: Rate | str | None
+    max_body: int
+    max_depth: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """An authentic request, for `where` and `input`: its delivery id, its headers, and the payload as it came.
+
+    The headers are by lower-case name, without those that prove the request; one that was sent several times is one
+    text with commas between.
+    """
+
+    id: str
+    headers: Mapping[str, str]
     payload: Any
-    input: Mapping[str, Any]
-    digest: str
+    received_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, init=False)
 class Webhook:
-    """Starts `task` with what is posted to `path`, once for each delivery, if the request is authentic.
+    """Starts `task`, a task or the id of one, with what is posted to `/hooks` and `path`: once for each delivery.
 
-    `verify` is `"standard"` (Standard Webhooks), `"github"`, or an `HmacSignature` for another sender's header.
-    Requests signed with any of `secrets` are taken, so that a secret can be replaced without losing one. `tolerance`
-    is how far the time of sending may lie from now, where the sender signs it. The JSON body becomes the task's input:
-    what `input` returns for it; else the value of `parameter`; else, as an object, the parameters by name.
+    `verify` says what is authentic: `agentflow.verifiers` has the ways of Standard Webhooks, GitHub, Stripe, Slack and
+    others. Left out, everything is, and it is served under `--dev` only. `where` says of a payload whether it is to
+    start a run, and `input` what of it the task is given: its parameters by name, or the value of its only one. Each is
+    a function, `async` or not, of the payload, converted to what its parameter is annotated with, and if it has a
+    second parameter of the `Received`. Without `input` a task of one parameter gets the payload, one of several its
+    members by name. `rate` ("50/s") bounds the authentic requests that are looked at, in each program that serves the path;
+    `max_body` is in bytes, and `max_depth` counts how lists and objects may lie within each other.
     """
 
     path: str
     task: str
-    secrets: tuple[Secret, ...]
-    verifier: Verifier
-    tolerance: timedelta
-    parameter: str | None
-    input: MapInput | None = field(repr=False)
+    verify: Verifier | None
+    input: PayloadFunction | None = field(repr=False)
+    where: PayloadFunction | None = field(repr=False)
+    rate: Rate | None
+    max_body: int
+    max_depth: int
 
     def __init__(
         self,
         path: str,
-        task: str,
         *,
-        secret: Secret | str | None = None,
-        secrets: Sequence[Secret | str] = (),
-        verify: str | Verifier = "standard",
-        tolerance: str | float | timedelta = "5m",
-        parameter: str | None = None,
-        input: MapInput | None = None,
+        task: Task[..., Any] | str,
+        verify: Verifier | None = None,
+        input: Callable[..., Any] | None = None,
+        where: Callable[..., Any] | None = None,
+        rate: Rate | str | None = None,
+        max_body: int = MIB,
+        max_depth: int = 100,
     ) -> None:
-        """Raises `DefinitionError` for a path, secret, verifier or tolerance that cannot work."""
-        every = [*([] if secret is None else [secret]), *([secrets] if isinstance(secrets, str | Secret) else secrets)]
+        """Raises `DefinitionError` for a path, task, verifier, function or limit that cannot work."""
+        named = f"webhook {_path(path)}"
         for name, value in (
-            ("path", _path(path)),
-            ("task", task),
-            ("secrets", tuple(one if isinstance(one, Secret) else Secret(one) for one in every)),
-            ("verifier", _verifier(path, verify)),
-            ("tolerance", _tolerance(path, tolerance)),
-            ("parameter", parameter),
-            ("input", input),
+            ("path", path),
+            ("task", _task_id(task, named)),
+            ("verify", _verifier(verify, named)),
+            ("input", _function(input, f"input= of {named}")),
+            ("where", _function(where, f"where= of {named}")),
+            ("rate", _rate(rate, named)),
+            ("max_body", _within("max_body", max_body, LARGEST_BODY, named)),
+            ("max_depth", _within("max_depth", max_depth, DEEPEST, named)),
         ):
             object.__setattr__(self, name, value)
-        if not self.secrets:
-            raise DefinitionError(f"webhook {path} has no secret, so anybody could post to it; give secret=")
-        try:
-            self._check_secrets(only_literal=True)
-        except InvalidSetting as error:
-            raise DefinitionError(str(error)) from error
 
-    def require_secrets(self) -> None:
-        """Raise `InvalidSetting`, naming the environment variable, if a secret is missing or cannot sign.
+    @property
+    def verifier(self) -> Verifier:
+        """How requests are verified; where nothing was said, not at all."""
+        return self.verify or Unverified()
 
-        Called at start-up: a webhook whose secret is missing would otherwise refuse its first request.
-        """
-        self._check_secrets(only_literal=False)
-
-    def _check_secrets(self, *, only_literal: bool) -> None:
-        for one in self.secrets:
-            if only_literal and not one.is_literal:
-                continue
-            try:
-                self.verifier.check_secret(one.reveal())
-            except InvalidSetting as error:
-                raise InvalidSetting(f"webhook {self.path}, {one!r}: {error}") from error
-
-    def verify(self, headers: Sequence[tuple[str, str]], body: bytes, now: datetime) -> Verified:
-        """What this request delivers; `headers` as received, doubles included, and `body` byte for byte.
-
-        Raises `NotAuthentic` if it is forged, altered or late, and `InvalidInput` if it is authentic but no input for
-        the task; nothing was stored in either case. `InvalidSetting` says that a secret is missing on this side.
-        """
-        delivery_id = self.verifier.delivery_id(
-            headers, body, [one.reveal() for one in self.secrets], now=now, tolerance=self.tolerance
-        )
-        payload = self._payload(body)
-        digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
-        return Verified(delivery_id, payload, self._input(payload), digest)
-
-    def _payload(self, body: bytes) -> Any:
-        try:
-            payload = json.loads(
-                body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+    @property
+    def caution(self) -> str:
+        """What is to be said loudly when this webhook is served, and on its page; empty if it verifies requests."""
+        if self.verify is None:
+            return (
+                f"webhook {self.path} has no verify=: whoever reaches it can start {self.task!r}; only --dev serves it"
             )
-        except UnicodeDecodeError as error:
-            raise self._refusal(f"byte {body[error.start]:#04x} at {error.start}", "UTF-8 text") from error
-        except RecursionError as error:
-            raise self._refusal("deeper nesting", f"at most {MOST_DEPTH} levels") from error
-        except ValueError as error:
-            raise self._refusal(str(error), "a JSON document") from error
-        if _is_deeper(payload, MOST_DEPTH):
-            raise self._refusal("deeper nesting", f"at most {MOST_DEPTH} levels")
-        return payload
+        if self.verify.is_open:
+            return f"webhook {self.path} is unverified(): whoever reaches it can start {self.task!r}"
+        return ""
 
-    def _input(self, payload: Any) -> Mapping[str, Any]:
-        if self.input is not None:
-            mapped = self._mapped(payload, self.input)
-        elif self.parameter is not None:
-            mapped = {self.parameter: payload}
-        else:
-            mapped = payload
-        if not isinstance(mapped, Mapping):
-            raise self._refusal(type(mapped).__name__, f"an object of the parameters of {self.task} by name")
-        return mapped
+    def require_ready(self, *, dev: bool) -> None:
+        """Raise `InvalidSetting` where it cannot be served: without a verifier, unless `dev`, or without its secrets.
 
-    def _mapped(self, payload: Any, map_input: MapInput) -> Mapping[str, Any]:
+        Called at start-up, since otherwise its first request would be the first to say so. Raises `DefinitionError` for
+        an annotation of its functions that cannot be resolved.
+        """
+        if self.verify is None and not dev:
+            raise InvalidSetting(
+                f"webhook {self.path} has no verify=, so anybody could start {self.task!r}. Give it a verifier such as "
+                'verify=github(Secret.env("GITHUB_SECRET")), or verify=unverified() if anybody may; --dev serves it as '
+                "it is, on this machine only"
+            )
         try:
-            return map_input(payload)
-        except AgentflowError:
-            raise
-        except Exception as error:
-            # It is code of the user's reading a stranger's text: a missing key says that the text does not fit.
-            raise self._refusal(
-                f"{type(error).__name__}: {error}", f"a body that input= of {self.path} reads"
-            ) from error
-
-    def _refusal(self, found: str, wanted: str) -> InvalidInput:
-        return InvalidInput(task=self.task, errors=[FieldProblem(field="", found=found[:200], wanted=wanted)])
+            self.verifier.require_secrets()
+        except InvalidSetting as error:
+            raise InvalidSetting(f"webhook {self.path}: {error}") from error
+        for one in (self.where, self.input):
+            if one is not None:
+                one.check()
 
 
-def webhook(
-    path: str,
-    *,
-    secret: Secret | str | None = None,
-    secrets: Sequence[Secret | str] = (),
-    verify: str | Verifier = "standard",
-    tolerance: str | float | timedelta = "5m",
-    input: MapInput | None = None,
-) -> Callable[[AnyTask], AnyTask]:
-    """The task it is put above, with a webhook added: `@webhook("/orders", secret=Secret.env("KEY"))` over `@task`.
-
-    A task of one parameter gets the whole body as its value; one of several gets the body's members by name.
-    """
+def webhook(path: str, **options: Unpack[WebhookOptions]) -> Callable[[AnyTask], AnyTask]:
+    """The task it is put above, started by what is posted to `/hooks` and `path`; see `Webhook`."""
 
     def add(task: AnyTask) -> AnyTask:
         if not hasattr(task, "add_webhook"):
             name = getattr(task, "__qualname__", repr(task))
-            raise DefinitionError(f"@webhook({path!r}) is on {name}, which is no task; put it above @task")
-        parameters = list(inspect.signature(task.function).parameters)
-        task.add_webhook(
-            Webhook(
-                path,
-                task.id,
-                secret=secret,
-                secrets=secrets,
-                verify=verify,
-                tolerance=tolerance,
-                parameter=parameters[0] if len(parameters) == 1 else None,
-                input=input,
-            )
-        )
+            raise DefinitionError(f"@task.webhook({path!r}) is on {name}, which is no task; put it above @task")
+        task.add_webhook(Webhook(path, task=task, **options))
         return task
 
     return add
@@ -208,58 +158,48 @@ def _path(path: str) -> str:
     if not isinstance(path, str) or not PATH.fullmatch(path) or len(path) > LONGEST_PATH:
         nearest = "/" + ("/".join(part for part in re.split(r"[^A-Za-z0-9_~-]+", str(path)) if part) or "orders")
         raise DefinitionError(
-            f"webhook path {path!r}: wanted letters, digits and . _ ~ - after each /, as {nearest[:60]!r}"
+            f"webhook path {str(path)[:LONGEST_PATH]!r}: wanted letters, digits and . _ ~ - after each /, "
+            f"{LONGEST_PATH} characters at most, as in {nearest[:60]!r}"
         )
     return path
 
 
-def _verifier(path: str, verify: str | Verifier) -> Verifier:
-    if not isinstance(verify, str):
-        return verify
-    if verify not in KNOWN:
+def _task_id(task: Task[..., Any] | str, named: str) -> str:
+    task_id = task if isinstance(task, str) else getattr(task, "id", None)
+    if not isinstance(task_id, str):
+        raise DefinitionError(f"{named} starts {task!r}; wanted a task, or the id of one")
+    return operation_name(task_id)
+
+
+def _verifier(verify: Verifier | None, named: str) -> Verifier | None:
+    if verify is not None and not isinstance(verify, Verifier):
+        kind = type(verify).__name__  # and not what it is: it may be the secret itself
         raise DefinitionError(
-            f"webhook {path}: verify={verify!r} is unknown; wanted {' or '.join(map(repr, KNOWN))}, or an HmacSignature"
+            f"{named}: verify= is of type {kind}; wanted a verifier, such as github(Secret.env(NAME)) of "
+            "agentflow.verifiers"
         )
-    return KNOWN[verify]
+    return verify
 
 
-def _tolerance(path: str, tolerance: str | float | timedelta) -> timedelta:
+def _function(function: Callable[..., Any] | None, name: str) -> PayloadFunction | None:
+    return None if function is None else PayloadFunction.of(function, name=name)
+
+
+def _rate(rate: Rate | str | None, named: str) -> Rate | None:
+    if rate is None:
+        return None
     try:
-        span = duration(tolerance)
-    except InvalidDuration as error:
-        raise DefinitionError(f"webhook {path}: tolerance: {error}") from error
-    if not timedelta() < span <= LONGEST_TOLERANCE:
-        raise DefinitionError(f"webhook {path}: tolerance={tolerance!r}: wanted more than 0 and at most 1 hour")
-    return span
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the name {twice[:50]!r} twice in one object")
+        found = Rate.of(rate)
+    except InvalidSetting as error:
+        raise DefinitionError(f"{named}: rate: {error}") from error
+    if found.amount > MOST_AT_A_RATE:
+        raise DefinitionError(
+            f"{named}: rate={found.text!r}: at most {MOST_AT_A_RATE:,} are counted; say it for a shorter span"
+        )
     return found
 
 
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name}, which JSON does not have")
-
-
-def _finite(text: str) -> float:
-    if not math.isfinite(value := float(text)):
-        raise ValueError(f"the number {text[:50]}, which is out of range")
+def _within(name: str, value: int, most: int, named: str) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise DefinitionError(f"{named}: {name}={value!r}: wanted a whole number from 1 to {most:,}")
     return value
-
-
-def _is_deeper(payload: Any, depth: int) -> bool:
-    level = [payload]
-    for _ in range(depth):
-        level = [inner for one in level for inner in _members(one)]
-    return any(isinstance(one, dict | list) for one in level)
-
-
-def _members(value: Any) -> Iterable[Any]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
