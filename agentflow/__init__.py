@@ -14,6 +14,7 @@ from agentflow.later import names as _names
 if typing.TYPE_CHECKING:
     from agentflow.app import AgentFlow
     from agentflow.client import Client
+    from agentflow.client.enlisting import enlist
     from agentflow.errors import (
         AgentflowError,
         AllFailed,
@@ -63,18 +64,19 @@ if typing.TYPE_CHECKING:
     from agentflow.runtime.waiting.polling import Backoff, wait_until
     from agentflow.settings import WorkerSettings
     from agentflow.tasks.breaker import Breaker
+    from agentflow.tasks.decorating import task
     from agentflow.tasks.fallback import fallback, hop
     from agentflow.tasks.handle import RunHandle
+    from agentflow.tasks.listener import Listener
     from agentflow.tasks.lookup import NOT_DONE, Done
     from agentflow.tasks.queue import Batch, Debounce, Queue
-    from agentflow.tasks.schedule import Schedule, schedule
-    from agentflow.tasks.secret import Secret
+    from agentflow.tasks.schedule import Schedule
     from agentflow.tasks.step import Step, step
-    from agentflow.tasks.task import Task, task
+    from agentflow.tasks.task import Task
     from agentflow.tasks.undo import Undo
-    from agentflow.tasks.verifiers import HmacSignature
-    from agentflow.tasks.webhook import Webhook, webhook
+    from agentflow.tasks.webhook import Webhook
     from agentflow.usage import Usage
+    from agentflow.verifiers.secret import Secret
 
 __all__ = [  # noqa: RUF022  in the order of the alphabet; the linter would have constants first
     "AgentFlow",
@@ -101,9 +103,9 @@ __all__ = [  # noqa: RUF022  in the order of the alphabet; the linter would have
     "Evidence",
     "Fatal",
     "HeartbeatTimedOut",
-    "HmacSignature",
     "InvalidInput",
     "Limits",
+    "Listener",
     "NOT_DONE",
     "PollingEnded",
     "Queue",
@@ -129,6 +131,7 @@ __all__ = [  # noqa: RUF022  in the order of the alphabet; the linter would have
     "all_succeed",
     "at_least",
     "create_callback",
+    "enlist",
     "fallback",
     "first_success",
     "gather",
@@ -145,7 +148,6 @@ __all__ = [  # noqa: RUF022  in the order of the alphabet; the linter would have
     "receive_events",
     "report_usage",
     "say",
-    "schedule",
     "scope",
     "send_event",
     "sleep",
@@ -158,13 +160,13 @@ __all__ = [  # noqa: RUF022  in the order of the alphabet; the linter would have
     "wait_for_approval",
     "wait_for_event",
     "wait_until",
-    "webhook",
 ]
 
 # Imported when first used: `agentflow --help` needs none of it, and a program that only defines tasks no database.
 _MODULES: dict[str, tuple[str, ...]] = {
     "agentflow.app": ("AgentFlow",),
     "agentflow.client": ("Client",),
+    "agentflow.client.enlisting": ("enlist",),
     "agentflow.errors": (
         "AgentflowError",
         "AllFailed",
@@ -218,13 +220,14 @@ _MODULES: dict[str, tuple[str, ...]] = {
     "agentflow.tasks.handle": ("RunHandle",),
     "agentflow.tasks.lookup": ("NOT_DONE", "Done"),
     "agentflow.tasks.queue": ("Batch", "Debounce", "Queue"),
-    "agentflow.tasks.schedule": ("Schedule", "schedule"),
-    "agentflow.tasks.secret": ("Secret",),
+    "agentflow.tasks.listener": ("Listener",),
+    "agentflow.tasks.schedule": ("Schedule",),
+    "agentflow.verifiers.secret": ("Secret",),
     "agentflow.tasks.step": ("Step", "step"),
-    "agentflow.tasks.task": ("Task", "task"),
+    "agentflow.tasks.decorating": ("task",),
+    "agentflow.tasks.task": ("Task",),
     "agentflow.tasks.undo": ("Undo",),
-    "agentflow.tasks.verifiers": ("HmacSignature",),
-    "agentflow.tasks.webhook": ("Webhook", "webhook"),
+    "agentflow.tasks.webhook": ("Webhook",),
     "agentflow.usage": ("Usage",),
 }
 

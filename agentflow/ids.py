@@ -29,6 +29,11 @@ EVENT: Final = "evt"
 CALLBACK: Final = "cbk"
 STANDING: Final = "sta"
 GRANT: Final = "gra"
+DELIVERY: Final = "dlv"
+SUBSCRIPTION: Final = "sub"
+DISPATCH: Final = "msg"
+BACKFILL: Final = "bkf"
+API_TOKEN: Final = "tok"  # noqa: S105  how ids begin
 TOKEN: Final = "cbt"  # noqa: S105  how tokens begin, not one
 
 HIDDEN: Final = f"{TOKEN}_[hidden]"

@@ -1,4 +1,4 @@
-"""The states of runs and approvals, and every legal move between them.
+"""The states of runs, approvals and what starts runs, and every legal move of a run between them.
 
 A move is named by the verb that makes it, not by its two ends: a stale turn's requeue and an operator's wake have the
 same target, and only their names keep them apart. The guard in the store, the SQL `WHERE` and the diagram in the
@@ -144,3 +144,57 @@ class ParentClose(StrEnum):
 
     CANCEL = "cancel"
     ABANDON = "abandon"
+
+
+class Overlap(StrEnum):
+    """What becomes of an occurrence that comes due while a run of the same schedule is open."""
+
+    ALLOW = "allow"
+    SKIP = "skip"
+    QUEUE = "queue"
+    CANCEL = "cancel"
+
+
+class OccurrenceKind(StrEnum):
+    """Why an occurrence was to start a run: it came due, was caught up after downtime, or somebody asked for it."""
+
+    DUE = "due"
+    CAUGHT_UP = "caught_up"
+    BACKFILL = "backfill"
+    BY_HAND = "by_hand"
+
+
+class OccurrenceOutcome(StrEnum):
+    """What became of an occurrence. A `QUEUED` one starts when the runs before it have ended."""
+
+    STARTED = "started"
+    QUEUED = "queued"
+    SKIPPED = "skipped"
+    MISSED = "missed"
+
+
+class DeliveryOutcome(StrEnum):
+    """What became of an authentic webhook request; only those that started a run, or were ignored, are done with."""
+
+    STARTED = "started"
+    IGNORED = "ignored"
+    REFUSED = "refused"
+    CONFLICT = "conflict"
+
+
+class DispatchStatus(StrEnum):
+    """Where the sending of an event to a subscriber is; every value but `PENDING` is final until it is sent again."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    DISCARDED = "discarded"
+
+
+class MatchStatus(StrEnum):
+    """What became of an event for a task that listens; every value but `PENDING` is final."""
+
+    PENDING = "pending"
+    STARTED = "started"
+    IGNORED = "ignored"
+    FAILED = "failed"

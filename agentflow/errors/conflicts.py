@@ -20,6 +20,65 @@ class IdempotencyMismatch(Conflict):
     """The key was used before with other content; the first use stands."""
 
 
+class DeliveryMismatch(Conflict):
+    """A delivery of this id came before with another body, which stands; no run was made.
+
+    This one is kept, as `kept_as`, for people to look at.
+    """
+
+    def __init__(self, *, webhook: str, delivery_id: str, first: str, run_id: str | None, kept_as: str) -> None:
+        made = "" if run_id is None else f" and made run {run_id}"
+        super().__init__(
+            f"delivery {delivery_id!r} of webhook {webhook} came before with another body{made}; no run was made. "
+            "What is new needs an id of its own"
+        )
+        self.webhook = webhook
+        self.delivery_id = delivery_id
+        self.first = first
+        self.run_id = run_id
+        self.kept_as = kept_as
+
+
+class BodyNotKept(Conflict):
+    """The delivery's body is not kept, so it cannot be delivered again; no run was made."""
+
+    def __init__(self, *, delivery_id: str) -> None:
+        super().__init__(
+            f"the body of delivery {delivery_id} is not kept: it came before bodies were. No run was made; ask its "
+            "sender to send it again under another id"
+        )
+        self.delivery_id = delivery_id
+
+
+class SubscriptionDisabled(Conflict):
+    """The subscription is disabled, so nothing is sent to it; nothing was changed."""
+
+    def __init__(self, *, subscription_id: str, reason: str) -> None:
+        said = f" ({reason})" if reason else ""
+        super().__init__(
+            f"subscription {subscription_id} is disabled{said}, so nothing is sent to it. Enable it first, as "
+            f"`agentflow subscriptions enable {subscription_id}` does"
+        )
+        self.subscription_id = subscription_id
+
+
+class TokenNameTaken(Conflict):
+    """A token that is not revoked has this name; none was made."""
+
+
+class MatchSettled(Conflict):
+    """The event has started its run of the listener's task, and starts no other; nothing was changed."""
+
+    def __init__(self, *, event_id: str, listener_id: str, run_id: str | None) -> None:
+        super().__init__(
+            f"event {event_id!r} started run {run_id} for listener {listener_id!r}, and starts no other; nothing was "
+            "changed. Fork or retry the run, or send an event with another id"
+        )
+        self.event_id = event_id
+        self.listener_id = listener_id
+        self.run_id = run_id
+
+
 class AlreadyDecided(Conflict):
     """The approval was resolved before this decision; the first one stands."""
 
@@ -103,3 +162,7 @@ class QueueFull(Conflict):
         )
         self.queue = queue
         self.backlog = backlog
+
+
+class ScheduleTaken(Conflict):
+    """The schedule is one of the code, and a program asked, or the other way round; nothing was changed."""

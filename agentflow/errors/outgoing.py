@@ -38,7 +38,12 @@ class AnswerLost(AgentflowError):
 
 
 class AnswerTooLarge(AgentflowError):
-    """The answer exceeds the policy's limit and was dropped; what was asked for has been done."""
+    """The answer exceeds the policy's limit and was dropped; what was asked for has been done.
+
+    `status` is the answer's, where that is known.
+    """
+
+    status: int | None = None
 
 
 class ServerUnavailable(AgentflowError):

@@ -69,8 +69,44 @@ class CallbackNotFound(NotFound):
     """No callback has this token."""
 
 
+class TokenNotFound(NotFound):
+    """No token of the API has this id or name."""
+
+
 class StandingNotFound(NotFound):
     """There is no standing approval with this id."""
+
+
+class DeliveryNotFound(NotFound):
+    """No delivery of a webhook has this id."""
+
+
+class SubscriptionNotFound(NotFound):
+    """There is no subscription with this id."""
+
+
+class DispatchNotFound(NotFound):
+    """No event was or is to be sent under this id."""
+
+
+class ScheduleNotFound(NotFound):
+    """There is no schedule with this id."""
+
+
+class BackfillNotFound(NotFound):
+    """There is no backfill with this id."""
+
+
+class EventNotFound(NotFound):
+    """No event has this id; it may have been removed with age."""
+
+
+class ListenerNotFound(NotFound):
+    """There is no listener with this id."""
+
+
+class MatchNotFound(NotFound):
+    """The event never was one for the listener."""
 
 
 class QueueNotFound(NotFound):

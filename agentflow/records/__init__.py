@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING
 from agentflow.later import names
 
 if TYPE_CHECKING:
+    from agentflow.records.access import ApiToken, Session
     from agentflow.records.approvals import Approval, Decision
-    from agentflow.records.keeping import Pruned, Restored
+    from agentflow.records.calls import Delivery, Dispatch, Receipt, Subscriber, Subscription, Unread
+    from agentflow.records.keeping import Pruned, Restored, Withheld
+    from agentflow.records.listening import Listener, Match, PendingMatch
     from agentflow.records.pages import Page
     from agentflow.records.queues import QueueChange, QueuePlace, QueueState
     from agentflow.records.runs import Counts, Entry, LogLine, Run, Wait, Worker
+    from agentflow.records.schedules import Backfill, Occurrence, Reconciled, Schedule, ScheduleChange
     from agentflow.records.spending import (
         BudgetState,
         CallOutlook,
@@ -26,12 +30,13 @@ if TYPE_CHECKING:
         UsageLine,
     )
     from agentflow.records.standing import BackTest, Standing
-    from agentflow.records.triggers import Delivery, Occurrence, Schedule
     from agentflow.records.waits import Callback, Event
 
 __all__ = [
+    "ApiToken",
     "Approval",
     "BackTest",
+    "Backfill",
     "BudgetState",
     "CallOutlook",
     "Callback",
@@ -40,23 +45,35 @@ __all__ = [
     "Counts",
     "Decision",
     "Delivery",
+    "Dispatch",
     "Entry",
     "Event",
+    "Listener",
     "LogLine",
+    "Match",
     "Occurrence",
     "Page",
+    "PendingMatch",
     "Pruned",
     "QueueChange",
     "QueuePlace",
     "QueueState",
+    "Receipt",
+    "Reconciled",
     "Restored",
     "Run",
     "Schedule",
+    "ScheduleChange",
+    "Session",
     "Spent",
     "Standing",
+    "Subscriber",
+    "Subscription",
     "ThreadPart",
+    "Unread",
     "UsageLine",
     "Wait",
+    "Withheld",
     "Worker",
 ]
 
@@ -64,11 +81,15 @@ if not TYPE_CHECKING:  # each record takes its while to be made, and few program
     __getattr__, __dir__ = names(
         __name__,
         {
+            "agentflow.records.access": ("ApiToken", "Session"),
             "agentflow.records.approvals": ("Approval", "Decision"),
-            "agentflow.records.keeping": ("Pruned", "Restored"),
+            "agentflow.records.calls": ("Delivery", "Dispatch", "Receipt", "Subscriber", "Subscription", "Unread"),
+            "agentflow.records.keeping": ("Pruned", "Restored", "Withheld"),
+            "agentflow.records.listening": ("Listener", "Match", "PendingMatch"),
             "agentflow.records.pages": ("Page",),
             "agentflow.records.queues": ("QueueChange", "QueuePlace", "QueueState"),
             "agentflow.records.runs": ("Counts", "Entry", "LogLine", "Run", "Wait", "Worker"),
+            "agentflow.records.schedules": ("Backfill", "Occurrence", "Reconciled", "Schedule", "ScheduleChange"),
             "agentflow.records.spending": (
                 "BudgetState",
                 "CallOutlook",
@@ -79,7 +100,6 @@ if not TYPE_CHECKING:  # each record takes its while to be made, and few program
                 "UsageLine",
             ),
             "agentflow.records.standing": ("BackTest", "Standing"),
-            "agentflow.records.triggers": ("Delivery", "Occurrence", "Schedule"),
             "agentflow.records.waits": ("Callback", "Event"),
         },
     )

@@ -17,8 +17,9 @@ class Run:
 
     `queue_key` is whose share of the queue it takes and `cost` what its start takes of the queue's budget; not started
     by `expires_at` it expires. `ending` is how it is to end once its steps are undone, and `pause` who paused it and
-    why, each as JSON. `forked_from` is the run it is a fork of. Since `pruned_at` there is no more of it than this
-    record and its approvals: its journal, input and output have been removed.
+    why, each as JSON. `forked_from` is the run it is a fork of. `tags` is a JSON list and `metadata` a JSON object, of
+    whoever triggered it. Since `pruned_at` there is no more of it than this record and its approvals: its journal,
+    input and output have been removed.
     """
 
     id: str
@@ -52,6 +53,8 @@ class Run:
     pause: str | None
     forked_from: str | None
     pruned_at: datetime | None = None
+    tags: str | None = None
+    metadata: str | None = None
 
     @property
     def is_finished(self) -> bool:

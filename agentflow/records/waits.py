@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from agentflow.states import CallbackStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
 
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 class Event:
     """Something that was said to have happened; `seq` counts the events of one name and key from 1.
 
-    `repeated` if this very event had been sent before.
+    `woken` are the runs that waited for it when it was sent, the first hundred, as a JSON list; None if there were
+    none. `repeated` if this very event had been sent before.
     """
 
     id: str
@@ -26,7 +29,13 @@ class Event:
     digest: str
     sent_by: str
     sent_at: datetime
+    woken: str | None = None
     repeated: bool = False
+
+    @property
+    def woken_runs(self) -> Sequence[str]:
+        """The ids in `woken`."""
+        return [] if self.woken is None else json.loads(self.woken)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from agentflow.later import names
 
 if TYPE_CHECKING:
+    from agentflow.requests.access import NewToken
     from agentflow.requests.filters import ApprovalFilter, RunFilter
     from agentflow.requests.forks import forked
     from agentflow.requests.keeping import Kept, MarkRestored, Prune
+    from agentflow.requests.listening import DeclareListener, MatchFilter, SettleMatch
     from agentflow.requests.outcomes import Completed, Failed, HandedBack, NeedsAttention, Outcome, TryAgain, Undone
     from agentflow.requests.queues import BreakerRule, ChangeQueue, DeclareQueue
+    from agentflow.requests.receiving import DeliveryFilter, ReceiveDelivery
     from agentflow.requests.runs import (
         ClaimRuns,
         Collect,
@@ -23,6 +26,16 @@ if TYPE_CHECKING:
         Singleton,
         TriggerRun,
     )
+    from agentflow.requests.schedules import (
+        AdvanceBackfill,
+        DeclareSchedule,
+        Fire,
+        FireByHand,
+        Miss,
+        PauseSchedule,
+        RequestBackfill,
+        StartQueued,
+    )
     from agentflow.requests.spending import (
         BeforeCall,
         CostsFilter,
@@ -33,7 +46,20 @@ if TYPE_CHECKING:
         TakeRate,
     )
     from agentflow.requests.standing import NewStanding
-    from agentflow.requests.triggers import DeclareSchedule, Deliver, Fire
+    from agentflow.requests.telling import (
+        ChangeSubscription,
+        ClaimDispatches,
+        DispatchFilter,
+        EventType,
+        NewDispatch,
+        NewSubscription,
+        Ping,
+        RotateSecret,
+        SettleDispatch,
+        Tell,
+        event_body,
+        is_among,
+    )
     from agentflow.requests.waits import (
         Decide,
         NewApproval,
@@ -46,59 +72,84 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "AdvanceBackfill",
     "ApprovalFilter",
     "BeforeCall",
     "BreakerRule",
     "ChangeQueue",
+    "ChangeSubscription",
+    "ClaimDispatches",
     "ClaimRuns",
     "Collect",
     "Completed",
     "CostsFilter",
     "Decide",
+    "DeclareListener",
     "DeclareQueue",
     "DeclareSchedule",
-    "Deliver",
+    "DeliveryFilter",
+    "DispatchFilter",
+    "EventType",
     "Failed",
     "Fire",
+    "FireByHand",
     "ForkRun",
     "GrantBudget",
     "HandedBack",
     "Kept",
     "Lease",
     "MarkRestored",
+    "MatchFilter",
+    "Miss",
     "NeedsAttention",
     "NewApproval",
     "NewBudget",
     "NewCallback",
     "NewChunk",
+    "NewDispatch",
     "NewEntry",
     "NewLogLine",
     "NewStanding",
+    "NewSubscription",
     "NewThreadPart",
+    "NewToken",
     "NewWorker",
     "OpenWait",
     "Outcome",
+    "PauseSchedule",
+    "Ping",
     "Prune",
+    "ReceiveDelivery",
     "ReceiveEvents",
+    "RequestBackfill",
     "ResolveCallback",
+    "RotateSecret",
     "RunFilter",
     "SendEvent",
+    "SettleDispatch",
+    "SettleMatch",
     "Singleton",
+    "StartQueued",
     "TakeRate",
+    "Tell",
     "TriggerRun",
     "TryAgain",
     "Undone",
+    "event_body",
     "event_subject",
     "forked",
+    "is_among",
 ]
 
 if not TYPE_CHECKING:  # each record takes its while to be made, and few programs use them all
     __getattr__, __dir__ = names(
         __name__,
         {
+            "agentflow.requests.access": ("NewToken",),
             "agentflow.requests.filters": ("ApprovalFilter", "RunFilter"),
             "agentflow.requests.forks": ("forked",),
             "agentflow.requests.keeping": ("Kept", "MarkRestored", "Prune"),
+            "agentflow.requests.listening": ("DeclareListener", "MatchFilter", "SettleMatch"),
             "agentflow.requests.outcomes": (
                 "Completed",
                 "Failed",
@@ -109,6 +160,7 @@ if not TYPE_CHECKING:  # each record takes its while to be made, and few program
                 "Undone",
             ),
             "agentflow.requests.queues": ("BreakerRule", "ChangeQueue", "DeclareQueue"),
+            "agentflow.requests.receiving": ("DeliveryFilter", "ReceiveDelivery"),
             "agentflow.requests.runs": (
                 "ClaimRuns",
                 "Collect",
@@ -120,6 +172,16 @@ if not TYPE_CHECKING:  # each record takes its while to be made, and few program
                 "Singleton",
                 "TriggerRun",
             ),
+            "agentflow.requests.schedules": (
+                "AdvanceBackfill",
+                "DeclareSchedule",
+                "Fire",
+                "FireByHand",
+                "Miss",
+                "PauseSchedule",
+                "RequestBackfill",
+                "StartQueued",
+            ),
             "agentflow.requests.spending": (
                 "BeforeCall",
                 "CostsFilter",
@@ -130,7 +192,20 @@ if not TYPE_CHECKING:  # each record takes its while to be made, and few program
                 "TakeRate",
             ),
             "agentflow.requests.standing": ("NewStanding",),
-            "agentflow.requests.triggers": ("DeclareSchedule", "Deliver", "Fire"),
+            "agentflow.requests.telling": (
+                "ChangeSubscription",
+                "ClaimDispatches",
+                "DispatchFilter",
+                "EventType",
+                "NewDispatch",
+                "NewSubscription",
+                "Ping",
+                "RotateSecret",
+                "SettleDispatch",
+                "Tell",
+                "event_body",
+                "is_among",
+            ),
             "agentflow.requests.waits": (
                 "Decide",
                 "NewApproval",

@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 class RunFilter:
     """Which runs a listing shows: those that meet every condition that is given.
 
-    Created from `created_from` on, and before `created_until`.
+    Created from `created_from` on, and before `created_until`; with all of `tags`.
     """
 
     statuses: Sequence[str] = ()
     task: str | None = None
     version: str | None = None
     queue: str | None = None
+    origin: str | None = None
+    tags: Sequence[str] = ()
     parent_id: str | None = None
     forked_from: str | None = None
     created_from: datetime | None = None

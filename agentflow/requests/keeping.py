@@ -24,6 +24,7 @@ class Kept(StrEnum):
     EVENTS = "events"
     OCCURRENCES = "occurrences"
     DELIVERIES = "deliveries"
+    DISPATCHES = "dispatches"
     USAGE = "usage"
     THREADS = "threads"
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerRun:
-    """A run to be made. `input` is the encoded arguments; `deliver` and `fire` make it for a delivery or occurrence.
+    """A run to be made. `input` is the encoded arguments. A delivery or an occurrence makes its run with one.
 
     `id` is given where the caller derives it, so that a repeated request finds the run the first one made. It starts
-    after `delay`, and not before `run_at`; `ttl` counts from then.
+    after `delay`, and not before `run_at`; `ttl` counts from then. `metadata` is a JSON object of whoever triggers it.
     """
 
     task: str
@@ -42,6 +42,8 @@ class TriggerRun:
     singleton: Singleton | None = None
     collect: Collect | None = None
     on_parent_close: ParentClose = ParentClose.CANCEL
+    tags: Sequence[str] = ()
+    metadata: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

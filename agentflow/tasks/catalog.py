@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeGuard
 
 from agentflow.errors import DefinitionError, TaskNotFound, WebhookNotFound
 from agentflow.labels import missing
+from agentflow.later import is_imported, later
 from agentflow.tasks.queue import declared
 from agentflow.tasks.task import Task
 from agentflow.tasks.terms import require_batch_of_list
@@ -18,9 +20,14 @@ if TYPE_CHECKING:
 
     from agentflow.records import Run
     from agentflow.requests import DeclareQueue
+    from agentflow.tasks import listener, schedule, webhook
+    from agentflow.tasks.listener import Listener
     from agentflow.tasks.schedule import Schedule
     from agentflow.tasks.webhook import Webhook
 
+    Starter = Schedule | Webhook | Listener
+else:
+    listener, schedule, webhook = (later(f"agentflow.tasks.{name}") for name in ("listener", "schedule", "webhook"))
 
 _NUMBERS: Final = re.compile(r"([0-9]+)")
 
@@ -33,27 +40,32 @@ class Claimable(NamedTuple):
 
 
 class Catalog:
-    """Tasks by id and version, with the schedules and webhooks that start them.
+    """Tasks by id and version, with the schedules, webhooks and listeners that start them.
 
     `tasks` holds the newest version of each, by the natural order of their texts: "10" is newer than "9". New runs, and
     whatever a schedule or webhook starts, are of that one. `queues` are those that their runs line up in.
     """
 
-    def __init__(self, tasks: Iterable[Task[..., Any]] = ()) -> None:
+    def __init__(self, tasks: Iterable[Task[..., Any]] = (), starters: Iterable[Starter] = ()) -> None:
         self.tasks: dict[str, Task[..., Any]] = {}
         self._versions: dict[str, dict[str, Task[..., Any]]] = {}
         for task in tasks:
             self._add(task)
         every = (task for versions in self._versions.values() for task in versions.values())
         self.queues: Sequence[DeclareQueue] = declared(task.terms.declares for task in every)
+        self._starters: Sequence[Starter] = list({id(one): one for one in starters}.values())
+        for one in self._starters:
+            self.task(one.task)
 
     @classmethod
     def collect(cls, *definitions: Any) -> Catalog:
-        """The tasks in these modules, tasks, or collections of them.
+        """The tasks in these modules, tasks, or collections of them, with what starts them.
 
-        Raises `DefinitionError` for anything else, and for two different tasks with one id and version.
+        Raises `DefinitionError` for anything else, and for two different tasks with one id and version; `TaskNotFound`
+        for a schedule, webhook or listener whose task is not among them.
         """
-        return cls(task for definition in definitions for task in _tasks_in(definition))
+        found = [one for definition in definitions for one in _defined_in(definition)]
+        return cls([one for one in found if isinstance(one, Task)], [one for one in found if not isinstance(one, Task)])
 
     def _add(self, task: Task[..., Any]) -> None:
         versions = self._versions.setdefault(task.id, {})
@@ -70,17 +82,28 @@ class Catalog:
     @property
     def schedules(self) -> Sequence[Schedule]:
         """Every declared schedule."""
-        return [schedule for task in self.tasks.values() for schedule in task.schedules]
+        beside = [one for one in self._starters if _is_schedule(one)]
+        return [*(one for task in self.tasks.values() for one in task.schedules), *beside]
+
+    @property
+    def listeners(self) -> Sequence[Listener]:
+        """Every declared listener. Raises `DefinitionError` if two have one id."""
+        beside = [one for one in self._starters if _is_listener(one)]
+        found = [*(one for task in self.tasks.values() for one in task.listeners), *beside]
+        names = Counter(one.id for one in found)
+        if twice := [name for name, count in names.items() if count > 1]:
+            raise DefinitionError(f"two listeners have the id {twice[0]!r}; give one another id=")
+        return found
 
     @property
     def webhooks(self) -> dict[str, Webhook]:
         """Every declared webhook by its path. Raises `DefinitionError` if two listen on one."""
+        beside = [one for one in self._starters if _is_webhook(one)]
         found: dict[str, Webhook] = {}
-        for task in self.tasks.values():
-            for webhook in task.webhooks:
-                if webhook.path in found:
-                    raise DefinitionError(f"two tasks have a webhook on {webhook.path}; give one another path")
-                found[webhook.path] = webhook
+        for one in [*(one for task in self.tasks.values() for one in task.webhooks), *beside]:
+            if one.path in found:
+                raise DefinitionError(f"two webhooks listen on {one.path}; give one another path")
+            found[one.path] = one
         return found
 
     def task(self, task_id: str, version: str | None = None) -> Task[..., Any]:
@@ -155,14 +178,30 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"there are: {', '.join(names[:10])}" if names else "no task was given"
 
 
-def _tasks_in(definition: Any) -> Iterable[Task[..., Any]]:
-    if isinstance(definition, Task):
+def _defined_in(definition: Any) -> Iterable[Task[..., Any] | Starter]:
+    if _is_definition(definition):
         return [definition]
     if isinstance(definition, ModuleType):
-        return [value for value in vars(definition).values() if isinstance(value, Task)]
+        return [value for value in vars(definition).values() if _is_definition(value)]
     if isinstance(definition, list | tuple | set | frozenset):
-        return [task for item in definition for task in _tasks_in(item)]
-    raise DefinitionError(f"{definition!r} is no task and no module with tasks")
+        return [one for item in definition for one in _defined_in(item)]
+    raise DefinitionError(f"{definition!r} is no task, nothing that starts one, and no module with tasks")
+
+
+def _is_definition(value: Any) -> bool:
+    return isinstance(value, Task) or _is_schedule(value) or _is_webhook(value) or _is_listener(value)
+
+
+def _is_schedule(value: Any) -> TypeGuard[Schedule]:
+    return is_imported("agentflow.tasks.schedule") and isinstance(value, schedule.Schedule)
+
+
+def _is_webhook(value: Any) -> TypeGuard[Webhook]:
+    return is_imported("agentflow.tasks.webhook") and isinstance(value, webhook.Webhook)
+
+
+def _is_listener(value: Any) -> TypeGuard[Listener]:
+    return is_imported("agentflow.tasks.listener") and isinstance(value, listener.Listener)
 
 
 def _place(task: Task[..., Any]) -> str:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self, TypedDict
 
 from agentflow.durations import duration
-from agentflow.errors import InvalidSetting
+from agentflow.errors import InvalidSetting, NotRecordable
+from agentflow.payloads import json_text, to_json
 from agentflow.states import ParentClose
 from agentflow.tasks.queue import Batch, Conflict, Debounce, Span
 from agentflow.tasks.reading import Cost, Key, amount, key_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 LONGEST_IDEMPOTENCY_KEY: Final = 500
 MOST_PRIORITY: Final = 10**8
+MOST_TAGS: Final = 20
+LONGEST_TAG: Final = 100
+MOST_METADATA: Final = 16 * 1024
 
 
 class Lining(TypedDict, total=False):
@@ -45,7 +50,8 @@ class Options(TypedDict, total=False):
     The same `idempotency_key` never makes a second run. It starts after `delay`, not before `at` (an aware datetime),
     with a head start of `priority` seconds; it expires if it did not start within `ttl`, and fails if it has not ended
     by `deadline` (an aware datetime, or a span). `on_parent_close` says what becomes of a child when its parent is
-    cancelled or fails. The others are those of the definition (see `Lining`), as values.
+    cancelled or fails. Runs are found by `tags` (at most 20); `metadata`, a JSON object of at most 16 KiB, is kept with
+    the run and shown. The others are those of the definition (see `Lining`), as values.
     """
 
     idempotency_key: str | None
@@ -61,6 +67,8 @@ class Options(TypedDict, total=False):
     debounce: Debounce | None
     batch: Batch | None
     on_parent_close: ParentClose | str
+    tags: Sequence[str] | None
+    metadata: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +88,8 @@ class TriggerOptions:
     debounce: Debounce | None = None
     batch: Batch | None = None
     on_parent_close: ParentClose = ParentClose.CANCEL
+    tags: tuple[str, ...] = ()
+    metadata: str | None = None
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
@@ -149,6 +159,30 @@ def _parent_close(what: str, value: Any) -> ParentClose:
         raise InvalidSetting(f'{what} is {value!r}: wanted "cancel" or "abandon"') from None
 
 
+def _tags(what: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) > MOST_TAGS:
+        raise InvalidSetting(f'{what} is {str(value)[:60]!r}: wanted a list of at most {MOST_TAGS} texts, as ["eu"]')
+    for one in value:
+        if not isinstance(one, str) or not 1 <= len(one) <= LONGEST_TAG or not one.isprintable() or one != one.strip():
+            raise InvalidSetting(
+                f"{what} has {str(one)[:60]!r} in it: wanted 1 to {LONGEST_TAG} printable characters, without spaces "
+                "around them"
+            )
+    return tuple(dict.fromkeys(value))
+
+
+def _metadata(what: str, value: Any) -> str:
+    if not isinstance(value, Mapping):
+        raise InvalidSetting(f"{what} is {str(value)[:60]!r}: wanted a JSON object")
+    try:
+        text = json_text(to_json(dict(value)))
+    except NotRecordable as error:
+        raise InvalidSetting(f"{what}: {error}") from error
+    if len(text.encode(errors="surrogatepass")) > MOST_METADATA:
+        raise InvalidSetting(f"{what} has {len(text):,} characters: wanted at most {MOST_METADATA:,} bytes of JSON")
+    return text
+
+
 CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "idempotency_key": _idempotency_key,
     "delay": lambda _, value: duration(value),
@@ -163,4 +197,6 @@ CHECKS: Final[Mapping[str, Callable[[str, Any], Any]]] = {
     "debounce": _of(Debounce),
     "batch": _of(Batch),
     "on_parent_close": _parent_close,
+    "tags": _tags,
+    "metadata": _metadata,
 }

@@ -53,6 +53,8 @@ def request_for(task: Task[..., Any], options: TriggerOptions, encoded: str, *, 
         singleton=_singleton(singleton, options, arguments, terms),
         collect=_collect(debounce, batch, arguments, task),
         on_parent_close=options.on_parent_close,
+        tags=options.tags,
+        metadata=options.metadata,
     )
     return _with_deadline(request, options.deadline)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from functools import cached_property, update_wrapper
 from types import MethodType
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast
 
 from agentflow.errors import DefinitionError, InvalidSetting
 from agentflow.labels import labels
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from agentflow.requests import TriggerRun
+    from agentflow.tasks.listener import Listener
     from agentflow.tasks.queue import Queue
     from agentflow.tasks.schedule import Schedule
     from agentflow.tasks.webhook import Webhook
@@ -75,6 +76,7 @@ class Task(Generic[P, R]):
         self.needs = _needs(self.id, needs)
         self.schedules: tuple[Schedule, ...] = ()
         self.webhooks: tuple[Webhook, ...] = ()
+        self.listeners: tuple[Listener, ...] = ()
         self._options = TriggerOptions()
         update_wrapper(cast("Any", self), function)
 
@@ -187,46 +189,14 @@ class Task(Generic[P, R]):
             raise DefinitionError(f"task {self.id!r} has two webhooks on {webhook.path}; give one another path")
         self.webhooks = (*self.webhooks, webhook)
 
+    def add_listener(self, listener: Listener) -> None:
+        """Start this task by events too. Raises `DefinitionError` if it listens for that pattern already."""
+        if any(known.id == listener.id for known in self.listeners):
+            raise DefinitionError(f"task {self.id!r} listens for {listener.pattern!r} twice; give one another id=")
+        self.listeners = (*self.listeners, listener)
+
     def __repr__(self) -> str:
         return f"<task {self.id}>"
-
-
-@overload
-def task(function: Callable[P, Coroutine[Any, Any, R]], /) -> Task[P, R]: ...
-@overload
-def task(
-    *,
-    id: str | None = None,
-    retry: Retry = ONCE,
-    queue: Queue | str = "default",
-    timeout: str | float | timedelta | None = None,
-    max_duration: str | float | timedelta | None = None,
-    on_exhausted: OnExhausted = "fail",
-    version: str = "1",
-    on_new_version: NewVersion = "carry",
-    checkpoint: Checkpoints = "every",
-    changed_input: ChangedInput = "note",
-    log_prints: bool = False,
-    needs: str | Iterable[str] = (),
-    **lining: Unpack[Lining],
-) -> Callable[[Callable[P, Coroutine[Any, Any, R]]], Task[P, R]]: ...
-def task(function: Any = None, /, **options: Any) -> Any:
-    """Make an async function durable: each of its awaits becomes a checkpoint.
-
-    `retry` tries a failed run again from the operation that failed; `timeout` bounds the time one attempt works
-    (waiting for people or timers does not count), `max_duration` the whole run, waits included. With
-    `on_exhausted="ask"` a run that would fail for good asks a person first: try again, give the result, or fail. Runs
-    line up in `queue`, as `lining` says (see `Lining`). Several versions of a task may be served side by side; a run
-    whose `version` is not served goes on with the newest, or with `on_new_version="pin"` waits for a worker that serves
-    it. `checkpoint="explicit"` records only steps, tasks and waits and leaves other awaits as they are.
-    `changed_input="stop"` stops a run whose recorded operation is asked for with other arguments, which is otherwise
-    noted. With `log_prints` what the task prints is kept in the run's log. Its runs are taken by workers that have the
-    labels it `needs` ("gpu", "region=eu"). Raises `DefinitionError`, or `SourceUnavailable` where the source cannot be
-    read.
-    """
-    if function is not None:
-        return Task(function, **options)
-    return lambda inner: Task(inner, **options)
 
 
 def rewritten(function: Any, mode: str) -> Any:

@@ -27,7 +27,6 @@ from agentflow import (
     now,
     patched,
     random,
-    schedule,
     scope,
     sleep,
     step,
@@ -59,7 +58,9 @@ async def bare(url: str) -> Draft:
     return assert_type(await parse(content, strict=True), Draft)
 
 
-@schedule("0 9 * * *")
+@task.schedule("0 9 * * *", timezone="Europe/Berlin", overlap="skip", catch_up="all(5)", spread="5m")
+@task.webhook("/configured", where=lambda body: body["kind"] == "draft", rate="10/s")
+@task.on("draft.*", input=lambda draft: {"url": draft["url"]})
 @task(retry=Retry(), timeout="10m")
 async def configured(url: str, limit: int = 3) -> int:
     draft, content = await gather(bare(url), fetch(url))

@@ -1,4 +1,4 @@
-"""What rules say, and what is said about those that cannot work."""
+"""What cron texts and spans say, and what is said about those that cannot work."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ from datetime import timedelta
 import pytest
 
 from agentflow.errors import DefinitionError
-from agentflow.tasks.rules import Cron, Every, parse_rule
+from agentflow.tasks.rules import Cron, Days, Every, Rule, parse_rule
 
 
 def cron(text: str) -> Cron:
-    rule = parse_rule(text)
+    [rule] = parse_rule(text).either
     assert isinstance(rule, Cron)
     return rule
+
+
+def days_of(text: str) -> Days:
+    [days] = cron(text).days
+    return days
 
 
 @pytest.mark.parametrize(
@@ -27,13 +32,17 @@ def cron(text: str) -> Cron:
         ("0 9 * * 7", {0}),
         ("0 9 * * sun", {0}),
         ("0 9 * * sat-sun", {6, 0}),
+        ("0 9 * * sun-sun", {0}),
+        ("0 9 * * 0-0", {0}),
+        ("0 9 * * 0-7", {0, 1, 2, 3, 4, 5, 6}),
         ("0 9 * * 5-7", {5, 6, 0}),
         ("0 9 * * sat,sun", {6, 0}),
         ("0 9 * * *", {0, 1, 2, 3, 4, 5, 6}),
     ],
 )
 def test_monday_is_one_and_sunday_is_zero_or_seven(text: str, weekdays: set[int]) -> None:
-    assert cron(text).weekdays == weekdays
+    assert days_of(text).weekdays == weekdays
+    assert days_of(f"30 {text}").weekdays == weekdays
 
 
 def test_each_field_takes_lists_ranges_steps_and_names() -> None:
@@ -41,7 +50,7 @@ def test_each_field_takes_lists_ranges_steps_and_names() -> None:
     assert rule.seconds == {0}
     assert rule.minutes == {0, 1, 20, 40}
     assert rule.hours == {8, 13, 18}
-    assert rule.days == {1, 15}
+    assert rule.days[0].days == {1, 15}
     assert rule.months == {1, 3, 4, 5}
 
 
@@ -55,7 +64,7 @@ def test_six_fields_begin_with_the_second() -> None:
     [("0 0 13 * fri", True), ("0 0 13 * *", False), ("0 0 * * fri", False), ("0 0 */2 * fri", False)],
 )
 def test_a_day_and_a_weekday_are_alternatives_only_where_both_are_named(text: str, either: bool) -> None:
-    assert cron(text).either_day is either
+    assert days_of(text).either is either
 
 
 @pytest.mark.parametrize(
@@ -68,7 +77,7 @@ def test_a_day_and_a_weekday_are_alternatives_only_where_both_are_named(text: st
     ],
 )
 def test_an_interval_is_every_and_a_span(text: str, span: timedelta) -> None:
-    assert parse_rule(text) == Every(span)
+    assert parse_rule(text) == Rule((Every(span),))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +97,9 @@ def test_an_interval_is_every_and_a_span(text: str, span: timedelta) -> None:
         ("0 9 * * fri-mon", 'wanted two ranges: "fri-sat,sun-mon"'),
         ("1,,2 * * * *", "minute: found ''"),
         ("٣ * * * *", "minute: found '٣'"),
-        ("0 9 * * mon#2", "day of week: found 'mon#2'"),
+        ("0 9 * * mon#2", "day of week: found 'mon#2'; wanted \"0 9 8-14 * * and 0 9 * * mon\""),
+        ("30 0 9 * 3 fri#5", '"30 0 9 29-31 3 * and 30 0 9 * 3 fri"'),
+        ("99999999999999999999 * * * *", "wanted a number from 0 to 59, such as 59"),
         ("*-5 * * * *", "minute: found '*-5'"),
         ("9 * *", "has 3 fields; wanted 5"),
         ("* * * * * * *", "has 7 fields"),
@@ -97,7 +108,14 @@ def test_an_interval_is_every_and_a_span(text: str, span: timedelta) -> None:
         ("0 0 30 2 *", "can never fire: none of its months has a day 30; the latest day there is 29"),
         ("0 0 31 4,6,9,11 *", "can never fire"),
         ("every", 'write "every 30s"'),
-        ("every minute", 'write "every 30s"'),
+        ("every minute", "interval: found 'minute'; wanted \"every 1m\""),
+        ("every 30 seconds", 'wanted "every 30s"'),
+        ("every 5 minutes", 'wanted "every 5m"'),
+        ("every 2 hrs", 'wanted "every 2h"'),
+        ("every monday at 09:30", 'wanted a cron text: "30 9 * * mon"'),
+        ("every 2w at 09:00", 'wanted "2 weeks" with a time of day'),
+        ("evry 2h", "found 'evry'; wanted \"every\""),
+        ("every 30x", 'write "every 30s"'),
         ("every 500ms", "a whole number of seconds"),
         ("every 0s", "a whole number of seconds"),
         ("every 400d", "from 1 second to 366 days"),
@@ -110,9 +128,16 @@ def test_a_refusal_names_the_field_what_was_found_and_what_would_do(text: str, s
 
 
 def test_the_readings_that_refusals_propose_are_themselves_valid() -> None:
-    for text in ("5-59/15 * * * *", "0 22-23,0-2 * * *", "0 9 * * fri-sat,sun-mon", "0 9 * jan-12/2 *", "0 0 * * 0"):
+    for text in (
+        "0 9 8-14 * * and 0 9 * * mon",
+        "5-59/15 * * * *",
+        "0 22-23,0-2 * * *",
+        "0 9 * * fri-sat,sun-mon",
+        "0 9 * jan-12/2 *",
+        "0 0 * * 0",
+    ):
         assert cron(text)
 
 
 def test_the_thirtieth_of_february_or_a_friday_does_fire() -> None:
-    assert cron("0 0 30 2 fri").either_day
+    assert days_of("0 0 30 2 fri").either
