@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
+from agentflow.store.promises.access import Access
 from agentflow.store.promises.control import Control
 from agentflow.store.promises.decisions import Approvals
 from agentflow.store.promises.keeping import Keeping
+from agentflow.store.promises.listening import Listening
 from agentflow.store.promises.liveness import Liveness
 from agentflow.store.promises.maintenance import Maintenance
 from agentflow.store.promises.queues import Queues
 from agentflow.store.promises.reads import Reads
+from agentflow.store.promises.receiving import Deliveries
 from agentflow.store.promises.runs import Claimed, Runs
+from agentflow.store.promises.schedules import Schedules
 from agentflow.store.promises.spending import Spending
 from agentflow.store.promises.standing import Standings
-from agentflow.store.promises.triggers import Triggers
+from agentflow.store.promises.telling import Telling
 from agentflow.store.promises.waits import Waits
 
 if TYPE_CHECKING:
@@ -35,13 +39,17 @@ class Store(
     Control,
     Approvals,
     Standings,
+    Access,
     Waits,
     Liveness,
     Spending,
     Queues,
     Maintenance,
     Keeping,
-    Triggers,
+    Schedules,
+    Listening,
+    Deliveries,
+    Telling,
     Reads,
     Protocol,
 ):

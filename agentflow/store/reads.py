@@ -6,13 +6,13 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, or_, select, text, tuple_
+from sqlalchemy import bindparam, exists, func, or_, select, text, tuple_
 
 from agentflow.clock import to_micros
-from agentflow.errors import InvalidSetting
 from agentflow.records import Counts, Page
 from agentflow.states import ApprovalStatus, RunStatus
 from agentflow.store import rows, tables
+from agentflow.store.cursors import LAST_SEQ, after_of, id_of, place_of
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, const, consts
 
@@ -21,19 +21,17 @@ if TYPE_CHECKING:
 
     from sqlalchemy import BindParameter, ColumnElement
 
-    from agentflow.records import Approval, Delivery, Entry, LogLine, Occurrence, Run, Schedule, Wait, Worker
+    from agentflow.records import Approval, Entry, LogLine, Run, Wait, Worker
     from agentflow.requests import ApprovalFilter, RunFilter
     from agentflow.store.transaction import Transaction
 
 run = table_of(tables.RunRow)
+tagged = table_of(tables.RunTagRow)
 journal = table_of(tables.EntryRow)
 log = table_of(tables.LogRow)
 wait = table_of(tables.WaitRow)
 approval = table_of(tables.ApprovalRow)
 worker = table_of(tables.WorkerRow)
-schedule = table_of(tables.ScheduleRow)
-occurrence = table_of(tables.OccurrenceRow)
-delivery = table_of(tables.DeliveryRow)
 
 LIMIT: BindParameter[int] = bindparam("limit")
 ENTRIES = Statement(
@@ -64,15 +62,6 @@ HEAD = Statement(
 LOGS = Statement(select(log).where(log.c.run_id == bindparam("run_id")).order_by(log.c.id))
 WAITS = Statement(select(wait).where(wait.c.run_id == bindparam("run_id")).order_by(wait.c.opened_at))
 WORKERS = Statement(select(worker).order_by(worker.c.id))
-SCHEDULES = Statement(select(schedule).order_by(schedule.c.id))
-OCCURRENCES = Statement(
-    select(occurrence)
-    .where(occurrence.c.schedule_id == bindparam("schedule_id"))
-    .order_by(occurrence.c.fire_at.desc())
-    .limit(LIMIT)
-    .offset(const(0))
-)
-DELIVERIES = Statement(select(delivery).order_by(delivery.c.received_at.desc()).limit(LIMIT).offset(const(0)))
 COUNT_RUNS = Statement(select(run.c.status, func.count()).group_by(run.c.status))
 COUNT_PENDING = Statement(
     select(func.count()).select_from(approval).where(approval.c.status == const(ApprovalStatus.PENDING.value))
@@ -84,6 +73,7 @@ CONDITIONS = {
     "task": run.c.task == bindparam("task"),
     "version": run.c.version == bindparam("version"),
     "queue": run.c.queue == bindparam("queue"),
+    "origin": run.c.origin == bindparam("origin"),
     "parent_id": run.c.parent_id == bindparam("parent_id"),
     "forked_from": run.c.forked_from == bindparam("forked_from"),
     "created_from": run.c.created_at >= bindparam("created_from"),
@@ -92,9 +82,15 @@ CONDITIONS = {
 
 
 @cache
-def _runs(statuses: tuple[str, ...], conditions: frozenset[str], search: bool, cursor: bool) -> Statement:
+def _runs(statuses: tuple[str, ...], conditions: frozenset[str], tags: int, search: bool, cursor: bool) -> Statement:
     def query(like: str) -> Any:
-        found = select(run)
+        found, newest = select(run), run.c.id
+        if tags:  # its index has the runs of a tag in their order
+            first = tagged.alias("first")
+            found = found.join(first, first.c.run_id == run.c.id).where(first.c.tag == bindparam("tag0"))
+            newest = first.c.run_id
+        for number in range(1, tags):
+            found = found.where(_has_tag(number))
         if statuses:
             found = found.where(run.c.status.in_(consts(statuses)))
         for name in sorted(conditions):
@@ -102,10 +98,15 @@ def _runs(statuses: tuple[str, ...], conditions: frozenset[str], search: bool, c
         if search:
             found = found.where(_matches(like, run.c.id, (run.c.task, run.c.idempotency_key)))
         if cursor:
-            found = found.where(run.c.id < bindparam("cursor"))
-        return found.order_by(run.c.id.desc()).limit(LIMIT).offset(const(0))
+            found = found.where(newest < bindparam("cursor"))
+        return found.order_by(newest.desc()).limit(LIMIT).offset(const(0))
 
     return Statement(query("like"), postgres=query("ilike"), brief=True)
+
+
+def _has_tag(number: int) -> ColumnElement[bool]:
+    one = tagged.alias(f"tag_{number}")
+    return exists(select(const(1)).where(one.c.run_id == run.c.id, one.c.tag == bindparam(f"tag{number}")))
 
 
 def _matches(like: str, id_: ColumnElement[str], texts: Sequence[ColumnElement[str]]) -> ColumnElement[bool]:
@@ -123,9 +124,13 @@ def runs(tx: Transaction, which: RunFilter) -> Page[Run]:
     """Runs, newest first."""
     statuses = tuple(sorted(RunStatus(status).value for status in which.statuses))
     given = {name: value for name in CONDITIONS if (value := getattr(which, name)) is not None}
-    statement = _runs(statuses, frozenset(given), bool(which.search), bool(which.cursor))
+    tags = sorted(set(which.tags))
+    statement = _runs(statuses, frozenset(given), len(tags), bool(which.search), bool(which.cursor))
     values = {name: to_micros(value) if isinstance(value, datetime) else value for name, value in given.items()}
-    params = values | {"cursor": which.cursor, "limit": which.limit + 1} | _patterns(which.search)
+    values |= {f"tag{number}": tag for number, tag in enumerate(tags)}
+    if which.cursor:
+        values["cursor"] = id_of(which.cursor)
+    params = values | {"limit": which.limit + 1} | _patterns(which.search)
     found = [rows.run(row) for row in tx.rows(statement, params)]
     more = len(found) > which.limit
     page = found[: which.limit]
@@ -167,10 +172,8 @@ def approvals(tx: Transaction, which: ApprovalFilter) -> Page[Approval]:
     statement = _approvals(which.pending, which.run_id is not None, bool(which.search), bool(which.cursor))
     params: dict[str, Any] = {"run_id": which.run_id, "limit": which.limit + 1} | _patterns(which.search)
     if which.cursor:
-        at, _, last_id = which.cursor.partition(".")
-        if not at.lstrip("-").isdecimal():
-            raise InvalidSetting(f"cursor {which.cursor!r} is none that a listing gave")
-        params |= {"cursor_at": int(at), "cursor_id": last_id}
+        at, last_id = place_of(which.cursor)
+        params |= {"cursor_at": at, "cursor_id": last_id}
     found = tx.rows(statement, params)
     page = [rows.approval(row) for row in found[: which.limit]]
     more = len(found) > which.limit
@@ -187,13 +190,13 @@ def _cursor(row: Sequence[Any], which: ApprovalFilter) -> str:
 
 def entries(tx: Transaction, run_id: str, after: int, limit: int | None) -> Sequence[Entry]:
     """A run's journal in order."""
-    found = tx.rows(ENTRIES, {"run_id": run_id, "after": after, "limit": limit or UNLIMITED})
+    found = tx.rows(ENTRIES, {"run_id": run_id, "after": after_of(after, LAST_SEQ), "limit": limit or UNLIMITED})
     return [rows.entry(row) for row in found]
 
 
 def feed(tx: Transaction, after: int, limit: int) -> Sequence[Entry]:
     """Every run's entries after this id."""
-    params = {"after": after, "limit": limit} | long_ago(tx)
+    params = {"after": after_of(after), "limit": limit} | long_ago(tx)
     return [rows.entry(row) for row in tx.rows(FEED, params)]
 
 
@@ -229,21 +232,6 @@ def waits(tx: Transaction, run_id: str) -> Sequence[Wait]:
 def workers(tx: Transaction) -> Sequence[Worker]:
     """Every worker with a lease."""
     return [rows.worker(row) for row in tx.rows(WORKERS, {})]
-
-
-def schedules(tx: Transaction) -> Sequence[Schedule]:
-    """Every schedule."""
-    return [rows.schedule(row) for row in tx.rows(SCHEDULES, {})]
-
-
-def occurrences(tx: Transaction, schedule_id: str, limit: int) -> Sequence[Occurrence]:
-    """A schedule's latest occurrences."""
-    return [rows.occurrence(row) for row in tx.rows(OCCURRENCES, {"schedule_id": schedule_id, "limit": limit})]
-
-
-def deliveries(tx: Transaction, limit: int) -> Sequence[Delivery]:
-    """The latest deliveries."""
-    return [rows.delivery(row) for row in tx.rows(DELIVERIES, {"limit": limit})]
 
 
 def counts(tx: Transaction) -> Counts:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("agentflow.store")
 
-SCHEMA: Final = "0004"
+SCHEMA: Final = "0005"
 
 
 def known(place: str, found: str | None, tables: Collection[str]) -> str:

@@ -11,7 +11,20 @@ from sqlalchemy import inspect
 from agentflow import records
 from agentflow.clock import from_micros
 from agentflow.errors import StoreUnusable
-from agentflow.states import ApprovalStatus, CallbackStatus, EntryKind, ParentClose, RunStatus, WaitKind
+from agentflow.states import (
+    ApprovalStatus,
+    CallbackStatus,
+    DeliveryOutcome,
+    DispatchStatus,
+    EntryKind,
+    MatchStatus,
+    OccurrenceKind,
+    OccurrenceOutcome,
+    Overlap,
+    ParentClose,
+    RunStatus,
+    WaitKind,
+)
 from agentflow.store import tables
 from agentflow.store.statements import columns
 
@@ -112,7 +125,43 @@ worker = _converter(
     dict.fromkeys(("started_at", "lease_until"), from_micros) | {"draining_at": _instant},
 )
 schedule = _converter(
-    records.Schedule, tables.ScheduleRow, dict.fromkeys(("next_fire_at", "last_fire_at", "created_at"), _instant)
+    records.Schedule,
+    tables.ScheduleRow,
+    {"spread": _span, "overlap": Overlap}
+    | dict.fromkeys(("next_fire_at", "last_fire_at", "created_at", "start_at", "end_at", "plan_from"), _instant)
+    | dict.fromkeys(("paused_at", "changed_at"), _instant),
 )
-occurrence = _converter(records.Occurrence, tables.OccurrenceRow, dict.fromkeys(("fire_at", "created_at"), from_micros))
-delivery = _converter(records.Delivery, tables.DeliveryRow, {"received_at": from_micros})
+occurrence = _converter(
+    records.Occurrence,
+    tables.OccurrenceRow,
+    {"kind": OccurrenceKind, "outcome": OccurrenceOutcome} | dict.fromkeys(("fire_at", "created_at"), from_micros),
+)
+backfill = _converter(
+    records.Backfill,
+    tables.BackfillRow,
+    {"overlap": Overlap}
+    | dict.fromkeys(("since", "until", "cursor", "created_at"), from_micros)
+    | {"finished_at": _instant},
+)
+schedule_change = _converter(records.ScheduleChange, tables.ScheduleChangeRow, {"at": from_micros})
+delivery = _converter(records.Delivery, tables.DeliveryRow, {"outcome": DeliveryOutcome, "received_at": from_micros})
+subscription = _converter(
+    records.Subscription,
+    tables.SubscriptionRow,
+    dict.fromkeys(("previous_until", "created_at", "disabled_at"), _instant),
+)
+dispatch = _converter(
+    records.Dispatch,
+    tables.DispatchRow,
+    {"status": DispatchStatus} | dict.fromkeys(("next_at", "created_at", "delivered_at"), _instant),
+)
+listener = _converter(records.Listener, tables.ListenerRow, dict.fromkeys(("created_at", "declared_at"), from_micros))
+match = _converter(
+    records.Match, tables.MatchRow, {"status": MatchStatus} | dict.fromkeys(("created_at", "settled_at"), _instant)
+)
+api_token = _converter(
+    records.ApiToken,
+    tables.ApiTokenRow,
+    dict.fromkeys(("created_at", "expires_at", "revoked_at", "last_used_at"), _instant),
+)
+session = _converter(records.Session, tables.SessionRow, {"created_at": from_micros, "seen_at": from_micros})

@@ -20,12 +20,16 @@ from agentflow.store import (
     runs,
     standings,
     triggering,
-    triggers,
 )
+from agentflow.store.access import AccessVerbs
+from agentflow.store.listening.verbs import ListeningVerbs
 from agentflow.store.queueing import queues, standing
+from agentflow.store.receiving.verbs import DeliveryVerbs
+from agentflow.store.scheduling.verbs import ScheduleVerbs
 from agentflow.store.spending import entries
 from agentflow.store.spending.verbs import SpendingVerbs
 from agentflow.store.steering import alarms, control, forking
+from agentflow.store.telling.verbs import TellingVerbs
 from agentflow.store.waiting import callbacks, events, streams
 
 if TYPE_CHECKING:
@@ -40,7 +44,7 @@ else:
     pruning, restoring = later("agentflow.store.keeping.pruning"), later("agentflow.store.keeping.restoring")
 
 
-class SqlStore(SpendingVerbs):
+class SqlStore(SpendingVerbs, AccessVerbs, DeliveryVerbs, ListeningVerbs, TellingVerbs, ScheduleVerbs):
     """Every verb, each as one call of `write` or `read`."""
 
     async def trigger(self, request: q.TriggerRun) -> r.Run:
@@ -201,19 +205,8 @@ class SqlStore(SpendingVerbs):
     async def mark_restored(self, request: q.MarkRestored) -> r.Restored:
         return await self.write(restoring.mark_restored, request)
 
-    async def skip_occurrences(self, next_fire_at: Mapping[str, datetime]) -> int:
-        return await self.write(restoring.skip_occurrences, next_fire_at)
-
-    async def declare_schedules(
-        self, declared: Sequence[q.DeclareSchedule], tasks: Collection[str]
-    ) -> Sequence[r.Schedule]:
-        return await self.write(triggers.declare_schedules, declared, tasks)
-
-    async def fire(self, request: q.Fire) -> r.Run | None:
-        return await self.write(triggers.fire, request)
-
-    async def deliver(self, request: q.Deliver) -> r.Delivery:
-        return await self.write(triggers.deliver, request)
+    async def withhold(self, *, by: str, reason: str) -> r.Withheld:
+        return await self.write(restoring.withhold, by, reason)
 
     async def declare_queues(self, declared: Sequence[q.DeclareQueue]) -> None:
         await self.write(queues.declare_queues, declared)
@@ -265,15 +258,6 @@ class SqlStore(SpendingVerbs):
 
     async def workers(self) -> Sequence[r.Worker]:
         return await self.read(reads.workers)
-
-    async def schedules(self) -> Sequence[r.Schedule]:
-        return await self.read(reads.schedules)
-
-    async def occurrences(self, schedule_id: str, *, limit: int = 20) -> Sequence[r.Occurrence]:
-        return await self.read(reads.occurrences, schedule_id, limit)
-
-    async def deliveries(self, *, limit: int = 50) -> Sequence[r.Delivery]:
-        return await self.read(reads.deliveries, limit)
 
     async def head(self) -> int:
         return await self.read(reads.head)

@@ -66,6 +66,12 @@ class Statement:
         self._for_postgres: Any = clause if postgres is None else postgres
         self.is_brief = brief
 
+    @property
+    def for_postgres(self) -> Executable:
+        """The clause itself, for a connection of SQLAlchemy's to a server."""
+        clause: Executable = self._for_postgres
+        return clause
+
     def value(self) -> ColumnElement[Any]:
         """The one value that it selects, as a column of another statement."""
         column: ColumnElement[Any] = self._clause.scalar_subquery()

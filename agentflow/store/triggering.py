@@ -37,6 +37,7 @@ BY_KEY = Statement(
 )
 _EMPTY = ("output", "error", "worker_id", "started_at", "finished_at", "ending", "pause", "forked_from", "pruned_at")
 COLUMNS = columns(run)
+TAG = Statement(insert(table_of(tables.RunTagRow)).values(tag=bindparam("tag"), run_id=bindparam("run_id")))
 INSERT = Statement(insert(run).values({name: bindparam(name) for name in COLUMNS}))
 
 
@@ -117,8 +118,15 @@ def _make(tx: Transaction, request: TriggerRun, admission: Admission, parent: Pa
 def _insert(tx: Transaction, request: TriggerRun, run_id: str, *, parent: Parent | None) -> Run:
     new = values(tx, request, run_id, parent)
     tx.run(INSERT, new)
+    tag(tx, run_id, request.tags)
     journal.enter(tx, run_id, NewEntry(kind=EntryKind.TRIGGERED, detail=request.origin))
     return rows.run(tuple(new[name] for name in COLUMNS))
+
+
+def tag(tx: Transaction, run_id: str, tags: Sequence[str]) -> None:
+    """Have the run found by these tags, which its own row has too."""
+    for one in tags:
+        tx.run(TAG, {"tag": one, "run_id": run_id})
 
 
 def values(tx: Transaction, request: TriggerRun, run_id: str, parent: Parent | None = None) -> dict[str, Any]:
@@ -149,6 +157,8 @@ def values(tx: Transaction, request: TriggerRun, run_id: str, parent: Parent | N
         "expires_at": None if request.ttl is None else start_at + request.ttl // MICROSECOND,
         "singleton_key": None if request.singleton is None else request.singleton.key,
         "on_parent_close": request.on_parent_close.value,
+        "tags": json.dumps(list(request.tags), ensure_ascii=False) if request.tags else None,
+        "metadata": request.metadata,
     }
     return new | collecting.begun(tx, request)
 

@@ -6,16 +6,15 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import func, select
 
 from agentflow.clock import to_micros
 from agentflow.requests import (
     Completed,
-    DeclareSchedule,
-    Deliver,
-    Fire,
+    DeliveryFilter,
     Kept,
     NewEntry,
     NewLogLine,
@@ -23,18 +22,22 @@ from agentflow.requests import (
     ReceiveEvents,
     SendEvent,
 )
-from agentflow.states import EntryKind
+from agentflow.states import EntryKind, OccurrenceOutcome, Overlap
+from agentflow.store import tables
+from agentflow.store.rows import table_of
+from agentflow.store.statements import Statement
+from tests.support.deliveries import a_delivery, a_refused, an_ignored
+from tests.support.schedules import a_backfill, declared, due, occurrences_of, plan, planned
 from tests.support.stores import a_trigger, a_turn, completed
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from agentflow.records import Event
     from agentflow.store import Store
     from agentflow.testing import FakeClock
 
 AGE = timedelta(days=14)
 _numbers = count()
+COUNT_BLOBS = Statement(select(func.count()).select_from(table_of(tables.BlobRow)))
 
 
 async def pruned(store: Store, kind: Kept, *, really: bool = True) -> int:
@@ -138,62 +141,94 @@ async def test_messages_are_counted_on_where_a_run_has_read_them(store: Store, c
 # -- occurrences
 
 
-async def a_schedule(store: Store, first: datetime) -> str:
-    declared = DeclareSchedule(
-        id="nightly", task="review", version="1", rule="@daily", timezone="UTC", input="{}", first_fire_at=first
-    )
-    await store.declare_schedules([declared], ["review"])
-    return declared.id
-
-
 async def test_old_occurrences_go_once_their_runs_have_ended(store: Store, clock: FakeClock) -> None:
     day, first = timedelta(days=1), store.now()
-    name = await a_schedule(store, first)
+    one = await planned(store, at=first, task="review")
     runs = []
     for n in range(5):
-        made = a_trigger(task=f"t{n}")
-        run = await store.fire(
-            Fire(schedule_id=name, fire_at=first + n * day, next_fire_at=first + (n + 1) * day, run=made)
-        )
-        assert run is not None
-        runs.append(run.id)
+        fired = await store.fire(due(one, first + n * day, after=day, run=a_trigger(task=f"t{n}")))
+        assert fired is not None
+        assert fired.run_id is not None
+        runs.append(fired.run_id)
         if n:
-            await completed(store, run.id, f"t{n}")
-    await clock.advance(AGE + 3.5 * day)
+            await completed(store, fired.run_id, f"t{n}")
+        await clock.advance(day)
+    await clock.advance(AGE - 1.5 * day)
     assert await counted_then_pruned(store, Kept.OCCURRENCES) == 3
-    assert {one.run_id for one in await store.occurrences(name)} == {runs[0], runs[4]}
+    assert {one.run_id for one in await occurrences_of(store)} == {runs[0], runs[4]}
 
 
 async def test_an_occurrence_its_schedule_could_come_to_again_stays(store: Store, clock: FakeClock) -> None:
+    """The clock was put back when the schedule was changed."""
     first = store.now()
-    name = await a_schedule(store, first)
-    run = await store.fire(Fire(schedule_id=name, fire_at=first, next_fire_at=first + AGE, run=a_trigger()))
-    assert run is not None
-    await completed(store, run.id, "review")
-    changed = DeclareSchedule(
-        id=name,
-        task="review",
-        version="1",
-        rule="@hourly",
-        timezone="UTC",
-        input="{}",
-        first_fire_at=first - timedelta(hours=1),
-    )
-    await store.declare_schedules([changed], ["review"])
+    one = await planned(store, at=first, task="review")
+    fired = await store.fire(due(one, after=AGE))
+    assert fired is not None
+    assert fired.run_id is not None
+    await completed(store, fired.run_id, "review")
+    await store.declare_schedules([declared(task="review", rule="5 * * * *")], ["review"])
+    await plan(store, one.id, first - timedelta(hours=1))
     await clock.advance(AGE * 2)
     assert await counted_then_pruned(store, Kept.OCCURRENCES) == 0
+
+
+async def test_what_is_queued_or_may_be_filled_in_stays(store: Store, clock: FakeClock) -> None:
+    one = await planned(store, at=store.now(), task="review", overlap=Overlap.QUEUE)
+    fired = await store.fire(due(one))
+    assert fired is not None
+    assert fired.run_id is not None
+    assert await store.fire(due(await store.schedule(one.id))) is not None
+    await completed(store, fired.run_id, "review")
+    backfill = await store.request_backfill(a_backfill(store.now(), 1))
+    await clock.advance(AGE * 2)
+    assert await counted_then_pruned(store, Kept.OCCURRENCES) == 0
+    await store.cancel_backfill(backfill.id, by="mia")
+    assert await counted_then_pruned(store, Kept.OCCURRENCES) == 1
+    assert [one.outcome for one in await occurrences_of(store)] == [OccurrenceOutcome.QUEUED]
+
+
+async def test_finished_backfills_go_with_the_occurrences(store: Store, clock: FakeClock) -> None:
+    await planned(store, task="review")
+    for n in range(3):
+        await store.request_backfill(a_backfill(store.now(), 1, id=f"bkf_{n}"))
+    for n in range(2):
+        await store.cancel_backfill(f"bkf_{n}", by="mia")
+        await clock.advance(AGE * 0.75)
+    assert await counted_then_pruned(store, Kept.OCCURRENCES) == 1
+    assert [one.id for one in await store.backfills()] == ["bkf_2", "bkf_1"]
 
 
 # -- deliveries
 
 
+async def delivered(store: Store) -> set[str]:
+    return {one.delivery_id for one in (await store.deliveries(DeliveryFilter())).items}
+
+
 async def test_old_deliveries_go_once_their_runs_have_ended(store: Store, clock: FakeClock) -> None:
-    for n in range(5):
-        await store.deliver(Deliver(webhook="/paid", delivery_id=f"d{n}", digest="x", run=a_trigger(task=f"t{n}")))
+    receipts = [await store.receive_delivery(a_delivery(f"d{n}", run=a_trigger(task=f"t{n}"))) for n in range(5)]
     for n in range(4):
-        (run_id,) = [one.run_id for one in await store.deliveries() if one.delivery_id == f"d{n}"]
-        await completed(store, run_id, f"t{n}")
+        assert receipts[n].delivery.run_id is not None
+        await completed(store, receipts[n].delivery.run_id, f"t{n}")
+    await store.receive_delivery(a_refused("d5"))
+    await store.receive_delivery(an_ignored("d6"))
     await clock.advance(AGE * 2)
-    await store.deliver(Deliver(webhook="/paid", delivery_id="young", digest="x", run=a_trigger()))
-    assert await counted_then_pruned(store, Kept.DELIVERIES) == 4
-    assert {one.delivery_id for one in await store.deliveries()} == {"d4", "young"}
+    await store.receive_delivery(a_delivery("young", run=a_trigger()))
+    assert await counted_then_pruned(store, Kept.DELIVERIES) == 6
+    assert await delivered(store) == {"d4", "young"}
+
+
+async def test_a_large_body_goes_with_the_last_delivery_of_it(store: Store, clock: FakeClock) -> None:
+    large = json.dumps("x" * 200_000)
+    await store.receive_delivery(a_refused("d1", large))
+    await clock.advance(AGE * 2)
+    young = (await store.receive_delivery(a_refused("d2", large))).delivery
+    assert await counted_then_pruned(store, Kept.DELIVERIES) == 1
+    assert (await store.delivery(young.id)).body == large
+    await clock.advance(AGE * 2)
+    assert await counted_then_pruned(store, Kept.DELIVERIES) == 1
+    assert await store.read(_blobs) == 0  # type: ignore[attr-defined]
+
+
+def _blobs(tx: Any) -> int:
+    return int(tx.row(COUNT_BLOBS, {})[0])

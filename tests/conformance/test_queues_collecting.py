@@ -17,16 +17,14 @@ from agentflow.requests import (
     Collect,
     Completed,
     DeclareQueue,
-    Deliver,
-    Fire,
     HandedBack,
     RunFilter,
     Singleton,
 )
-from agentflow.requests.triggers import DeclareSchedule
 from agentflow.states import EntryKind, RunStatus
 from agentflow.store import Store
 from agentflow.testing import FakeClock
+from tests.support.deliveries import a_delivery
 from tests.support.stores import (
     Database,
     a_gate,
@@ -107,26 +105,12 @@ async def test_a_child_cannot_replace_a_run_it_is_a_part_of(store: Store) -> Non
     assert (await store.run(lease.run_id)).status is RunStatus.RUNNING
 
 
-async def test_a_schedule_whose_run_is_still_open_skips_its_occurrence(store: Store) -> None:
-    first = await store.trigger(a_trigger(singleton=single("skip")))
-    at = store.now()
-    rule = DeclareSchedule(
-        id="s", task="review", version="1", rule="every 1m", timezone="UTC", input="{}", first_fire_at=at
-    )
-    await store.declare_schedules([rule], ("review",))
-    request = Fire(schedule_id="s", fire_at=at, next_fire_at=at + SECOND, run=a_trigger(singleton=single("skip")))
-
-    assert await store.fire(request) is None
-    assert (await store.schedules())[0].next_fire_at == at + SECOND
-    assert [one.run_id for one in await store.occurrences("s")] == [first.id]
-
-
 async def test_a_delivery_that_finds_an_open_run_is_answered_with_it(store: Store) -> None:
     first = await store.trigger(a_trigger(singleton=single("skip")))
-    request = Deliver(webhook="/w", delivery_id="d", digest="x", run=a_trigger(singleton=single("skip")))
+    request = a_delivery(run=a_trigger(singleton=single("skip")))
 
-    assert (await store.deliver(request)).run_id == first.id
-    assert (await store.deliver(request)).run_id == first.id
+    assert (await store.receive_delivery(request)).delivery.run_id == first.id
+    assert (await store.receive_delivery(request)).delivery.run_id == first.id
 
 
 # -- debounce

@@ -10,8 +10,28 @@ import pytest
 
 from agentflow.errors import LeaseLost
 from agentflow.records import Restored
-from agentflow.requests import Completed, DeclareSchedule, MarkRestored, NeedsAttention, OpenWait, RunFilter
-from agentflow.states import EntryKind, RunStatus, WaitKind
+from agentflow.requests import (
+    Completed,
+    DeclareListener,
+    MarkRestored,
+    NeedsAttention,
+    NewToken,
+    OpenWait,
+    RunFilter,
+    SendEvent,
+)
+from agentflow.states import (
+    DispatchStatus,
+    EntryKind,
+    MatchStatus,
+    OccurrenceOutcome,
+    Overlap,
+    RunStatus,
+    WaitKind,
+)
+from tests.conformance.test_telling import a_dispatch, a_subscription, listed, settled, told
+from tests.conformance.test_telling import claimed as claimed_dispatches
+from tests.support.schedules import a_backfill, declared, due, occurrences_of, paused, plan, planned
 from tests.support.stores import a_decision, a_gated_run, a_trigger, a_turn, an_entry, claimed, kinds_of, last_entry
 
 if TYPE_CHECKING:
@@ -136,19 +156,95 @@ async def test_a_wait_is_answered_by_what_comes_while_the_run_is_paused(store: S
     assert [one.key for one in await store.waits(lease.run_id)] == ["e#1"]
 
 
-async def test_schedules_go_on_from_where_they_are_put(store: Store, clock: FakeClock) -> None:
+async def test_schedules_go_on_from_now(store: Store, clock: FakeClock) -> None:
     first = store.now()
-    declared = [
-        DeclareSchedule(
-            id=name, task="review", version="1", rule="@daily", timezone="UTC", input="{}", first_fire_at=first + after
-        )
-        for name, after in (("missed", timedelta(0)), ("later", timedelta(days=9)))
-    ]
-    await store.declare_schedules(declared, ["review"])
+    for name, after in (("missed", timedelta(0)), ("later", timedelta(days=9)), ("paused", timedelta(0))):
+        await store.upsert_schedule(declared(name), by="mia")
+        await plan(store, name, first + after)
+    await store.pause_schedule(paused("paused"))
     await clock.advance(timedelta(days=3))
-    next_at = first + timedelta(days=4)
-    assert await store.skip_occurrences({"missed": next_at, "later": next_at}) == 1
-    assert {one.id: one.next_fire_at for one in await store.schedules()} == {
-        "missed": next_at,
-        "later": first + timedelta(days=9),
+
+    assert (await store.withhold(by="mia", reason="restored")).schedules == 1
+
+    assert {one.id: (one.next_fire_at, one.plan_from) for one in await store.schedules()} == {
+        "missed": (None, store.now()),
+        "later": (first + timedelta(days=9), None),
+        "paused": (None, None),
     }
+
+
+async def test_what_was_queued_or_being_filled_in_may_have_started_in_the_lost_time(store: Store) -> None:
+    one = await planned(store, overlap=Overlap.QUEUE)
+    await store.fire(due(one))
+    await store.fire(due(await store.schedule(one.id)))
+    await store.request_backfill(a_backfill(store.now(), 1))
+
+    done = await store.withhold(by="mia", reason="the database was restored")
+
+    assert [(each.outcome, each.reason) for each in await occurrences_of(store)] == [
+        (OccurrenceOutcome.STARTED, None),
+        (OccurrenceOutcome.SKIPPED, "the database was restored"),
+    ]
+    assert [each.cancelled_by for each in await store.backfills()] == ["mia"]
+    assert (done.occurrences, done.backfills) == (1, 1)
+
+
+async def test_an_event_that_waited_for_a_listener_starts_its_task_when_somebody_says_so(store: Store) -> None:
+    heard = DeclareListener(id="book", task="book", pattern="*")
+    await store.declare_listeners([heard], ["book"], begins=True)
+    await store.send_event(SendEvent(id="evt_1", name="paid", key="", payload="1", sent_by="tests"))
+
+    assert (await store.withhold(by="mia", reason=WHY)).matches == 1
+
+    assert await store.pending_matches(["book"], limit=9) == []
+    (found,) = await store.matches(["evt_1"])
+    assert (found.status, found.settled_at) == (MatchStatus.FAILED, store.now())
+    assert (
+        found.reason == f"{WHY}: see whether it started its task in the lost time; if it did not, have it tried again"
+    )
+    await store.retry_match("evt_1", "book", by="mia")
+    assert [one.event.id for one in await store.pending_matches(["book"], limit=9)] == ["evt_1"]
+
+
+async def test_subscribers_are_told_of_what_happens_from_now_on(store: Store) -> None:
+    made = await a_subscription(store)
+    off = await a_subscription(store)
+    await store.disable_subscription(off.id, by="mia", reason="")
+    made = await told(store, made, a_dispatch(store, 1), a_dispatch(store, 2))
+    (sent, _) = await claimed_dispatches(store, made)
+    await store.settle_dispatch(settled(sent))
+    await a_gated_run(store)  # which nobody was told of yet
+    await marked(store)
+
+    done = await store.withhold(by="mia", reason=WHY)
+
+    assert (done.dispatches, done.subscriptions) == (1, 1)
+    assert sorted(one.status for one in await listed(store)) == [DispatchStatus.DELIVERED, DispatchStatus.DISCARDED]
+    assert (await store.unread(after=(await store.subscription(made.id)).cursor, limit=9)).entries == ()
+    assert (await store.subscription(off.id)).cursor == off.cursor
+    (kept,) = [one for one in await listed(store) if one.status is DispatchStatus.DISCARDED]
+    assert (await store.resend(kept.id, by="mia")).status is DispatchStatus.PENDING
+
+
+async def test_who_was_signed_in_signs_in_again_and_tokens_stay_as_they_were(store: Store) -> None:
+    for name, revoked in (("ci", False), ("old", True)):
+        token = await store.add_token(
+            NewToken(id=f"tok_{name}", name=name, digest="d", scopes="[]", created_by="mia", expires_in=None)
+        )
+        await store.open_session(f"s_{name}", token.id, keep_for=timedelta(days=1))
+        if revoked:
+            await store.revoke_token(token.id, by="mia")
+
+    done = await store.withhold(by="mia", reason=WHY)
+
+    assert (done.sessions, done.tokens) == (2, 1)
+    assert await store.session("s_ci") is None
+    assert (await store.api_token("tok_ci")).revoked_at is None
+
+
+async def test_withholding_again_changes_nothing(store: Store) -> None:
+    made = await a_subscription(store)
+    await told(store, made, a_dispatch(store))
+    await store.withhold(by="mia", reason=WHY)
+    done = await store.withhold(by="mia", reason=WHY)
+    assert (done.dispatches, done.matches, done.occurrences, done.sessions) == (0, 0, 0, 0)

@@ -19,6 +19,19 @@ QUEUED = "WHERE status = 'queued'"
 COMPLETED = "WHERE id = (SELECT min(id) FROM agentflow_run WHERE status = 'completed')"
 CALLBACK = "agentflow_callback (id, run_id, key, token_digest, status, created_at)"
 PART = "agentflow_thread_part (thread, seq, run_id, key, at, messages, count)"
+SCHEDULE = "agentflow_schedule (id, task, rule, timezone, input, created_at, plan_from, paused_at)"
+OCCURRENCE = "agentflow_occurrence (schedule_id, fire_at, created_at)"
+BACKFILL = "agentflow_backfill (id, schedule_id, since, until, cursor, overlap, started, requested_by, created_at)"
+DELIVERY = "agentflow_delivery (id, webhook, delivery_id, digest, received_at)"
+SUBSCRIPTION = "agentflow_subscription (id, url, events, secret, cursor, created_at, created_by, disabled_at)"
+DISPATCH = (
+    "agentflow_dispatch (id, subscription_id, event, key, run_id, entry_id, payload, status, attempts, created_at, "
+    "next_at)"
+)
+EVENT = "agentflow_event (id, name, key, seq, payload, digest, sent_by, sent_at)"
+MATCH = "agentflow_match (event_id, listener_id, status, created_at, settled_at)"
+PAID = f"INSERT INTO {EVENT} VALUES ('evt', 'n', 'k', 99, '1', 'd', 'mia', 1)"
+SUBSCRIBED = f"INSERT INTO {SUBSCRIPTION} VALUES ('s', 'u', '[]', 'w', 1, 1, 'mia', NULL)"
 BREAKS = {
     "journals with gaps or doubles": ["DELETE FROM agentflow_journal WHERE seq = 2"],
     "runs without a journal": [
@@ -37,6 +50,42 @@ BREAKS = {
     "log lines of runs that are missing": [
         "INSERT INTO agentflow_log (run_id, epoch, at, level, logger, message) VALUES ('gone', 1, 1, 'I', 't', 'm')"
     ],
+    "occurrences that started a run, and no run to show for it": [f"INSERT INTO {OCCURRENCE} VALUES ('s', 1, 1)"],
+    "paused schedules that would fire all the same": [
+        f"INSERT INTO {SCHEDULE} VALUES ('s', 't', 'every 1m', 'UTC', '{{}}', 1, 1, 1)"
+    ],
+    "backfills of a schedule that is gone, which nobody will end": [
+        f"INSERT INTO {BACKFILL} VALUES ('b', 's', 1, 2, 1, 'allow', 0, 'mia', 1)"
+    ],
+    "events that started a task that listens, and no run to show for it": [
+        PAID,
+        f"INSERT INTO {MATCH} VALUES ('evt', 'l', 'started', 1, 1)",
+    ],
+    "events that are to be shown to a task that listens, and were": [
+        PAID,
+        f"INSERT INTO {MATCH} VALUES ('evt', 'l', 'pending', 1, 1)",
+    ],
+    "webhook deliveries that started a run, and no run to show for it": [
+        f"INSERT INTO {DELIVERY} VALUES ('dlv', '/github', '1', 'd', 1)"
+    ],
+    "large payloads missing from agentflow_delivery.body": [
+        f"INSERT INTO {DELIVERY} VALUES ('dlv', '/github', '1', 'd', 1)",
+        f"UPDATE agentflow_delivery SET body = 'blob:{64 * 'a'}:200000'",
+    ],
+    "dispatches that are on their way and will never be sent, or the reverse": [
+        SUBSCRIBED,
+        f"INSERT INTO {DISPATCH} VALUES ('msg', 's', 'e', 'k', 'r', 1, '1', 'pending', 0, 1, NULL)",
+    ],
+    "dispatches on their way to a subscription that is disabled": [
+        SUBSCRIBED,
+        "UPDATE agentflow_subscription SET disabled_at = 1",
+        f"INSERT INTO {DISPATCH} VALUES ('msg', 's', 'e', 'k', 'r', 1, '1', 'pending', 0, 1, 1)",
+    ],
+    "subscriptions that have come further than the journal, and would not be told of what comes next": [
+        SUBSCRIBED,
+        "UPDATE agentflow_subscription SET cursor = 1 + (SELECT max(id) FROM agentflow_journal)",
+    ],
+    "runs that are not found by the tags they have": [f"UPDATE agentflow_run SET tags = '[\"eu\"]' {COMPLETED}"],
     "waits for an approval that is decided or missing": ["UPDATE agentflow_approval SET status = 'timed_out'"],
     "waits for a callback that is resolved or missing": [
         "UPDATE agentflow_wait SET kind = 'callback' WHERE kind = 'event'"

@@ -17,7 +17,17 @@ from tests.support.stores import Database, database_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-WHOLE_TABLES = {"restoring.FORGET_ALL": "as many rows as processes"}
+WHOLE_TABLES = {
+    "restoring.FORGET_ALL": "as many rows as processes",
+    "families.CURSOR": "as many rows as subscriptions",
+    "restoring.SKIP_QUEUED": "only what is queued, by the index of it",
+    "restoring.END_BACKFILLS": "only those under way, by the index of them",
+    "restoring.FAIL_MATCHES": "only those that wait, by the index of them",
+    "restoring.MOVE_ON": "as many rows as subscriptions",
+    "restoring.DISCARD": "only those on their way, by the index of them",
+    "restoring.SIGN_OUT": "as many rows as people who are signed in",
+    "restoring.VALID": "as many rows as tokens",
+}
 INDEXED = {
     "families.WANTED": "ix_agentflow_run_forked_from",
     "removal.REMOVE_BLOB": "ix_agentflow_journal_blob_output",
@@ -29,6 +39,8 @@ INDEXED = {
     "ageing.DELIVERIES": "ix_agentflow_delivery_received_at",
     "ageing.OLDEST_FORKED": "ix_agentflow_run_forked_from",
     "ageing.OLDEST_OPEN[0]": "ix_agentflow_run_status",
+    "accounts.DISPATCHES": "ix_agentflow_dispatch_created_at",
+    "families.NEWEST": "uq_agentflow_journal_run_id_seq",
     "restoring.PAGE": "ix_agentflow_run_status",
 }
 
@@ -76,5 +88,5 @@ async def test_the_index_that_was_made_for_it_is_used(database: Database, name: 
 
 async def test_a_blob_is_looked_for_by_an_index_of_every_column_that_may_name_it(database: Database) -> None:
     found = [line for line in plan(database, "removal.REMOVE_BLOB") if line.startswith("SEARCH")][1:]
-    assert len(found) == 21
+    assert len(found) == 23
     assert all("_blob_" in line for line in found), found

@@ -19,11 +19,11 @@ LARGE = f'"{"x" * 50_000}"'
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of one megabyte."""
+    """A file system of two megabytes."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], check=False, capture_output=True
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=False, capture_output=True
     )
     if mounted.returncode != 0:
         pytest.skip("mounting a small file system takes root")
@@ -95,7 +95,7 @@ async def test_a_full_disk_is_got_over_once_there_is_room_again(small_disk: Path
 
 async def test_a_disk_too_full_to_open_on_is_said_to_be_full(small_disk: Path) -> None:
     ballast = small_disk / "ballast"
-    ballast.write_bytes(b"x" * 1_000_000)
+    ballast.write_bytes(b"x" * 2_000_000)
     url = f"sqlite:///{small_disk / 'agentflow.db'}"
 
     with pytest.raises(StoreUnusable, match=r"full|cannot be used"):

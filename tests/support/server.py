@@ -42,7 +42,7 @@ class Served:
 
     def http(self, **options: Any) -> httpx.AsyncClient:
         """A browser-like client with cookies of its own."""
-        headers = {"accept": "text/html", "sec-fetch-site": "same-origin"} | options.pop("headers", {})
+        headers = {"accept": "text/html, */*;q=0.8", "sec-fetch-site": "same-origin"} | options.pop("headers", {})
         return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=20, **options)
 
 
@@ -55,7 +55,7 @@ async def served(
     if client is None:
         store = await open_store(f"sqlite:///{folder / 'inbox.db'}", clock=options.pop("clock", None))
         client = Client(store, Catalog.collect(*definitions))
-    app = create_app(client, **options)
+    app = create_app(client, **({"dev": True} | options))
     try:
         async with running(app) as url:
             yield Served(url, app, client, client._store)

@@ -1,11 +1,12 @@
-"""What outlives its run and grows old by itself: what models cost, and conversations."""
+"""What outlives its run and grows old by itself: what models cost, conversations, and what subscribers were told."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, exists, func, or_, select
+from sqlalchemy import bindparam, delete, exists, func, or_, select, tuple_
 
+from agentflow.states import DispatchStatus
 from agentflow.store import locks, tables
 from agentflow.store.keeping.ageing import After, Aged
 from agentflow.store.rows import table_of
@@ -18,6 +19,7 @@ run = table_of(tables.RunRow)
 above = run.alias("above")
 usage = table_of(tables.UsageRow)
 part = table_of(tables.ThreadPartRow)
+dispatch = table_of(tables.DispatchRow)
 
 # What a run has spent counts for as long as it, or one above it, may still be asked what it has left.
 _MAY_BE_ASKED = exists(
@@ -54,6 +56,19 @@ BLOBS = Statement(
     )
 )
 REMOVE_THREAD = Statement(delete(part).where(_MINE))
+_IS_DONE = dispatch.c.status != const(DispatchStatus.PENDING.value)
+DISPATCHES = Statement(
+    select(dispatch.c.created_at, dispatch.c.id, func.substr(dispatch.c.payload, const(1), const(90)))
+    .where(
+        dispatch.c.created_at < bindparam("before"),
+        tuple_(dispatch.c.created_at, dispatch.c.id) > tuple_(bindparam("after_at"), bindparam("after_id")),
+        _IS_DONE,
+    )
+    .order_by(dispatch.c.created_at, dispatch.c.id)
+    .limit(bindparam("limit"))
+    .offset(const(0))
+)
+REMOVE_DISPATCH = Statement(delete(dispatch).where(dispatch.c.id == bindparam("id"), _IS_DONE))
 
 
 def used(tx: Transaction, before: int, after: After, limit: int) -> Aged:
@@ -81,6 +96,15 @@ def threads(tx: Transaction, before: int, after: After, limit: int) -> Aged:
                 gone.append(of)
                 blobs.update(name for (name,) in tx.rows(BLOBS, of))
     return Aged(gone, REMOVE_THREAD, [last], frozenset(blobs))
+
+
+def dispatches(tx: Transaction, before: int, after: After, limit: int) -> Aged:
+    """What was sent to subscribers, or given up; what is still to be sent stays."""
+    after_at, after_id = after or (0, "")
+    found = tx.rows(DISPATCHES, {"before": before, "after_at": after_at, "after_id": after_id, "limit": limit})
+    names = frozenset(text for *_, text in found if text.startswith("blob:"))
+    gone = [{"id": one} for _, one, _ in found]
+    return Aged(gone, REMOVE_DISPATCH, found[-1][:2] if len(found) == limit else None, names)
 
 
 def _is_left(tx: Transaction, of: dict[str, Any], before: int) -> bool:

@@ -1,4 +1,4 @@
-"""What grows old by itself: log lines, events, occurrences of schedules and deliveries of webhooks."""
+"""What grows old by itself: log lines, events, occurrences of schedules with backfills, and deliveries of webhooks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, delete, exists, func, or_, select, tuple_
 
-from agentflow.states import OPEN
+from agentflow.states import OPEN, MatchStatus, OccurrenceOutcome
 from agentflow.store import tables
 from agentflow.store.keeping import removal
 from agentflow.store.rows import table_of
@@ -22,8 +22,10 @@ log = table_of(tables.LogRow)
 event = table_of(tables.EventRow)
 later = event.alias("later")
 cursor = table_of(tables.CursorRow)
+match = table_of(tables.MatchRow)
 schedule = table_of(tables.ScheduleRow)
 occurrence = table_of(tables.OccurrenceRow)
+backfill = table_of(tables.BackfillRow)
 delivery = table_of(tables.DeliveryRow)
 original = run.alias("original")
 SAME_TIME: Final = 1_000_000
@@ -59,7 +61,8 @@ OLDEST_FORKED = Statement(
         run.c.forked_from.is_not(None), run.c.finished_at.is_(None), original.c.id == run.c.forked_from
     )
 )
-# The last of a stream says how its messages are numbered, which those who read it go by.
+# The last of a stream says how its messages are numbered, which those who read it go by. What a task listens for and
+# has not been asked about may still start a run.
 EVENTS = Statement(
     select(event.c.sent_at, event.c.id, func.substr(event.c.payload, const(1), const(90)))
     .where(
@@ -73,6 +76,9 @@ EVENTS = Statement(
                 )
             ),
         ),
+        ~exists(
+            select(const(1)).where(match.c.event_id == event.c.id, match.c.status == const(MatchStatus.PENDING.value))
+        ),
     )
     .order_by(event.c.sent_at, event.c.id)
     .limit(bindparam("limit"))
@@ -82,17 +88,28 @@ REMOVE_EVENT = Statement(delete(event).where(event.c.id == bindparam("id")))
 NEXT_SCHEDULE = Statement(
     select(func.min(occurrence.c.schedule_id)).where(occurrence.c.schedule_id > bindparam("after"))
 )
-# One that the schedule could come to again is what keeps it from starting a second run.
+# One that the schedule, or a backfill, could come to again is what keeps it from starting a second run.
 OCCURRENCES = Statement(
     select(occurrence.c.schedule_id, occurrence.c.fire_at)
     .where(
         occurrence.c.schedule_id == bindparam("schedule_id"),
         occurrence.c.fire_at > bindparam("after"),
         occurrence.c.fire_at < bindparam("before"),
+        occurrence.c.created_at < bindparam("before"),
+        occurrence.c.outcome != const(OccurrenceOutcome.QUEUED.value),
         ~_open(occurrence.c.run_id),
         ~exists(
             select(const(1)).where(
-                schedule.c.id == occurrence.c.schedule_id, schedule.c.next_fire_at <= occurrence.c.fire_at
+                schedule.c.id == occurrence.c.schedule_id,
+                or_(schedule.c.next_fire_at <= occurrence.c.fire_at, schedule.c.plan_from < occurrence.c.fire_at),
+            )
+        ),
+        ~exists(
+            select(const(1)).where(
+                backfill.c.schedule_id == occurrence.c.schedule_id,
+                backfill.c.finished_at.is_(None),
+                backfill.c.cursor <= occurrence.c.fire_at,
+                backfill.c.until > occurrence.c.fire_at,
             )
         ),
     )
@@ -105,23 +122,26 @@ REMOVE_OCCURRENCE = Statement(
         occurrence.c.schedule_id == bindparam("schedule_id"), occurrence.c.fire_at == bindparam("fire_at")
     )
 )
-DELIVERIES = Statement(
-    select(delivery.c.received_at, delivery.c.webhook, delivery.c.delivery_id)
-    .where(
-        delivery.c.received_at < bindparam("before"),
-        tuple_(delivery.c.received_at, delivery.c.webhook, delivery.c.delivery_id)
-        > tuple_(bindparam("after_at"), bindparam("after_webhook"), bindparam("after_id")),
-        ~_open(delivery.c.run_id),
-    )
-    .order_by(delivery.c.received_at, delivery.c.webhook, delivery.c.delivery_id)
+BACKFILLS = Statement(
+    select(backfill.c.id)
+    .where(backfill.c.id > bindparam("after"), backfill.c.finished_at < bindparam("before"))
+    .order_by(backfill.c.id)
     .limit(bindparam("limit"))
     .offset(const(0))
 )
-REMOVE_DELIVERY = Statement(
-    delete(delivery).where(
-        delivery.c.webhook == bindparam("webhook"), delivery.c.delivery_id == bindparam("delivery_id")
+REMOVE_BACKFILL = Statement(delete(backfill).where(backfill.c.id == bindparam("id")))
+DELIVERIES = Statement(
+    select(delivery.c.received_at, delivery.c.id, func.substr(delivery.c.body, const(1), const(90)))
+    .where(
+        delivery.c.received_at < bindparam("before"),
+        tuple_(delivery.c.received_at, delivery.c.id) > tuple_(bindparam("after_at"), bindparam("after_id")),
+        ~_open(delivery.c.run_id),
     )
+    .order_by(delivery.c.received_at, delivery.c.id)
+    .limit(bindparam("limit"))
+    .offset(const(0))
 )
+REMOVE_DELIVERY = Statement(delete(delivery).where(delivery.c.id == bindparam("id")))
 
 
 After = Sequence[Any]
@@ -169,30 +189,30 @@ def events(tx: Transaction, before: int, after: After, limit: int) -> Aged:
 
 
 def occurrences(tx: Transaction, before: int, after: After, limit: int) -> Aged:
-    """Occurrences that their schedule has left behind, one schedule after the other."""
+    """Occurrences that their schedule has left behind, one schedule after the other, and then finished backfills."""
     schedule_id, fired = after or ("", None)
+    if schedule_id is None:
+        return _backfills(tx, before, fired or "", limit)
     if fired is None:
         row = tx.row(NEXT_SCHEDULE, {"after": schedule_id})
         if row is None or row[0] is None:
-            return Aged([], REMOVE_OCCURRENCE, None)
+            return _backfills(tx, before, "", limit)
         schedule_id, fired = row[0], 0
     found = tx.rows(OCCURRENCES, {"schedule_id": schedule_id, "after": fired, "before": before, "limit": limit})
     gone = [{"schedule_id": schedule_id, "fire_at": fire_at} for _, fire_at in found]
     return Aged(gone, REMOVE_OCCURRENCE, found[-1] if len(found) == limit else (schedule_id, None))
 
 
+def _backfills(tx: Transaction, before: int, last: str, limit: int) -> Aged:
+    found = tx.rows(BACKFILLS, {"before": before, "after": last, "limit": limit})
+    gone = [{"id": one} for (one,) in found]
+    return Aged(gone, REMOVE_BACKFILL, (None, found[-1][0]) if len(found) == limit else None)
+
+
 def deliveries(tx: Transaction, before: int, after: After, limit: int) -> Aged:
-    """Deliveries whose runs have ended."""
-    after_at, after_webhook, after_id = after or (0, "", "")
-    found = tx.rows(
-        DELIVERIES,
-        {
-            "before": before,
-            "after_at": after_at,
-            "after_webhook": after_webhook,
-            "after_id": after_id,
-            "limit": limit,
-        },
-    )
-    gone = [{"webhook": webhook, "delivery_id": delivery_id} for _, webhook, delivery_id in found]
-    return Aged(gone, REMOVE_DELIVERY, found[-1] if len(found) == limit else None)
+    """Deliveries that started no run, or one that has ended."""
+    after_at, after_id = after or (0, "")
+    found = tx.rows(DELIVERIES, {"before": before, "after_at": after_at, "after_id": after_id, "limit": limit})
+    names = frozenset(body for *_, body in found if body is not None and body.startswith("blob:"))
+    gone = [{"id": one} for _, one, _ in found]
+    return Aged(gone, REMOVE_DELIVERY, found[-1][:2] if len(found) == limit else None, names)

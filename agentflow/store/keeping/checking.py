@@ -9,8 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Text
 
 from agentflow.approvals.digest import approval_digest
 from agentflow.errors import StoreUnusable
@@ -120,6 +123,53 @@ WAITS: Final = (
         "WHERE c.status = 'pending' AND r.finished_at IS NOT NULL",
     ),
 )
+SCHEDULES: Final = (
+    Question(
+        "occurrences that started a run, and no run to show for it",
+        "SELECT schedule_id || ' ' || fire_at FROM agentflow_occurrence "
+        "WHERE (outcome = 'started') <> (run_id IS NOT NULL)",
+    ),
+    Question(
+        "paused schedules that would fire all the same",
+        "SELECT id FROM agentflow_schedule "
+        "WHERE paused_at IS NOT NULL AND (next_fire_at IS NOT NULL OR plan_from IS NOT NULL)",
+    ),
+    Question(
+        "backfills of a schedule that is gone, which nobody will end",
+        "SELECT b.id FROM agentflow_backfill b LEFT JOIN agentflow_schedule s ON s.id = b.schedule_id "
+        "WHERE b.finished_at IS NULL AND s.id IS NULL",
+    ),
+)
+MATCHES: Final = (
+    Question(
+        "events that started a task that listens, and no run to show for it",
+        "SELECT event_id FROM agentflow_match WHERE (status = 'started') <> (run_id IS NOT NULL)",
+    ),
+    Question(
+        "events that are to be shown to a task that listens, and were",
+        "SELECT event_id FROM agentflow_match WHERE (status = 'pending') <> (settled_at IS NULL)",
+    ),
+)
+CALLS: Final = (
+    Question(
+        "webhook deliveries that started a run, and no run to show for it",
+        "SELECT id FROM agentflow_delivery WHERE (outcome = 'started') <> (run_id IS NOT NULL)",
+    ),
+    Question(
+        "dispatches that are on their way and will never be sent, or the reverse",
+        "SELECT id FROM agentflow_dispatch WHERE (status = 'pending') <> (next_at IS NOT NULL)",
+    ),
+    Question(
+        "dispatches on their way to a subscription that is disabled",
+        "SELECT d.id FROM agentflow_dispatch d JOIN agentflow_subscription s ON s.id = d.subscription_id "
+        "WHERE d.status = 'pending' AND s.disabled_at IS NOT NULL",
+    ),
+    Question(
+        "subscriptions that have come further than the journal, and would not be told of what comes next",
+        "SELECT id FROM agentflow_subscription "
+        "WHERE disabled_at IS NULL AND cursor > (SELECT coalesce(max(id), 0) FROM agentflow_journal)",
+    ),
+)
 APPROVALS: Final = (
     Question(
         "decided approvals without a decision that says the same",
@@ -142,6 +192,10 @@ SERVER: Final = (
         "conditions that were never checked",
         "SELECT conname FROM pg_constraint WHERE NOT convalidated AND conname LIKE '%agentflow%'",
     ),
+)
+TAGS: Final = (
+    "SELECT r.id, r.tags, t.tag FROM agentflow_run r LEFT JOIN agentflow_run_tag t ON t.run_id = r.id "
+    "WHERE r.tags IS NOT NULL OR t.tag IS NOT NULL ORDER BY r.id"
 )
 BLOBS: Final = "SELECT digest, size, content FROM agentflow_blob"
 _WHOLE: Final = "LEFT JOIN agentflow_blob {1} ON substr({0}, 1, 5) = 'blob:' AND {1}.digest = substr({0}, 6, 64)"
@@ -177,9 +231,11 @@ def _questions(place: Place) -> Iterator[tuple[str, Callable[[], Iterator[str]]]
     if isinstance(place, FilePlace):
         yield DAMAGE, lambda: _damage(place)
         yield "rows that refer to a missing one", lambda: _dangling(place)
-    asked = (*(() if isinstance(place, FilePlace) else SERVER), *RUNS, *WAITS, *APPROVALS, *_missing_blobs())
+    places = () if isinstance(place, FilePlace) else SERVER
+    asked = (*places, *RUNS, *WAITS, *SCHEDULES, *MATCHES, *CALLS, *APPROVALS, *_missing_blobs())
     for one in asked:
         yield one.said, lambda one=one: (str(row[0]) for row in place.rows(one.query))  # type: ignore[misc]
+    yield "runs that are not found by the tags they have", lambda: _tagged_otherwise(place)
     yield "open runs that nothing would ever move on", lambda: _stuck(place)
     yield "large payloads that are not what they were", lambda: _changed(place)
     yield "approvals whose data is not what was asked", lambda: _asked_otherwise(place)
@@ -201,10 +257,16 @@ def _stuck(place: Place) -> Iterator[str]:
     return (row[0] for row in place.stated(STUCK, {"limit": MOST_STUCK}))
 
 
+def _tagged_otherwise(place: Place) -> Iterator[str]:
+    for (run_id, tags), found in groupby(place.rows(TAGS), key=itemgetter(0, 1)):
+        if set(json.loads(tags or "[]")) != {tag for *_, tag in found if tag is not None}:
+            yield run_id
+
+
 def _missing_blobs() -> Iterable[Question]:
     for table in tables.Base.metadata.sorted_tables:
         for name in (column.name for column in table.columns if column.info.get("is_payload")):
-            whose = "run_id" if "run_id" in table.columns else "id"
+            whose = "id" if "id" in table.columns and isinstance(table.c.id.type, Text) else "run_id"
             yield Question(
                 f"large payloads missing from {table.name}.{name}",
                 f"SELECT {whose} FROM {table.name} t WHERE substr(\"{name}\", 1, 5) = 'blob:' AND NOT EXISTS ("

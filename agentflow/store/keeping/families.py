@@ -1,11 +1,11 @@
-"""Which runs may be removed: those that ended, and that no run still open could ask for."""
+"""Which runs may be removed: those that ended, that no run still open could ask for, and that were told."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, bindparam, exists, or_, select
+from sqlalchemy import and_, bindparam, case, exists, func, or_, select
 
 from agentflow.clock import to_micros
 from agentflow.requests import Kept
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 run = table_of(tables.RunRow)
 wait = table_of(tables.WaitRow)
+journal = table_of(tables.EntryRow)
+subscription = table_of(tables.SubscriptionRow)
 parent = run.alias("parent")
 child = run.alias("child")
 fork = run.alias("fork")
@@ -77,6 +79,23 @@ WANTED = Statement(
 )
 
 
+# How far the last of the subscribers has come. Where there are any, the journal's newest entry stays: were its number
+# given out again, whoever has come past it, or was told of it, would never hear of the other.
+CURSOR = Statement(
+    select(
+        func.min(case((subscription.c.disabled_at.is_(None), subscription.c.cursor))),
+        case((func.count() > const(0), select(func.max(journal.c.id)).scalar_subquery())),
+    ).select_from(subscription)
+)
+NEWEST = Statement(
+    select(journal.c.id)
+    .where(journal.c.run_id == bindparam("run_id"))
+    .order_by(journal.c.seq.desc())
+    .limit(const(1))
+    .offset(const(0))
+)
+
+
 @dataclass(frozen=True, slots=True)
 class RunPage:
     """Runs in the order of their ids, from `start` on; `after` is where the next page begins, None after the last."""
@@ -107,9 +126,19 @@ def removable(tx: Transaction, page: RunPage, request: Prune, *, hold: bool) -> 
         locks.runs_of(tx, found)
         seen = {row[0]: row for row in tx.rows(PAGE, {"after": page.start, "limit": request.limit})}
         found = [one for one in found if one in seen and _is_meant(seen[one], request, before)]
+    told, last = tx.row(CURSOR, {}) or (None, None)
     for one in found:
-        if tx.row(WANTED, {"run_id": one, "before": before}) is None:
+        if tx.row(WANTED, {"run_id": one, "before": before}) is None and _is_told(tx, one, told, last):
             yield one
+
+
+def _is_told(tx: Transaction, run_id: str, upto: int | None, last: int | None) -> bool:
+    """Whether every subscriber has come past what the run's journal says, and it is not the `last` word of all."""
+    if last is None:
+        return True
+    row = tx.row(NEWEST, {"run_id": run_id})
+    newest = 0 if row is None else row[0]
+    return newest != last and (upto is None or newest <= upto)
 
 
 def _is_meant(row: Row, request: Prune, before: int) -> bool:

@@ -74,6 +74,7 @@ _PRUNE: Final[Mapping[Kept, Part]] = {
     Kept.EVENTS: _aged(ageing.events),
     Kept.OCCURRENCES: _aged(ageing.occurrences),
     Kept.DELIVERIES: _aged(ageing.deliveries),
+    Kept.DISPATCHES: _aged(accounts.dispatches),
     Kept.USAGE: _aged(accounts.used),
     Kept.THREADS: _aged(accounts.threads),
 }

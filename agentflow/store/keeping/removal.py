@@ -26,7 +26,7 @@ OWNED: Final = tuple(
     table_of(one)
     for one in (
         tables.EntryRow, tables.LogRow, tables.CursorRow, tables.HeartbeatRow, tables.CallbackRow, tables.WaitRow,
-        tables.RunBudgetRow, tables.GrantRow, tables.ChunkRow,
+        tables.RunBudgetRow, tables.GrantRow, tables.ChunkRow, tables.RunTagRow,
     )
 )  # fmt: skip
 
@@ -60,6 +60,7 @@ def _names(*some: Table) -> Statement:
     return Statement(union(*(one for table in some for one in _named_by(table, *_within(table)))))
 
 
+_GONE: Final = ("output", "error", "idempotency_key", "ending", "pause", "singleton_key", "tags", "metadata")
 LAST_SEQ = Statement(select(func.max(journal.c.seq)).where(journal.c.run_id == bindparam("run_id")))
 ANY_APPROVAL = Statement(
     select(approval.c.id).where(approval.c.run_id == bindparam("run_id")).limit(const(1)).offset(const(0))
@@ -75,8 +76,7 @@ REDUCE = Statement(
     .where(*_within(run))
     .values(
         # Its idempotency key makes a new run from now on, as that of a removed run does.
-        {"input": const("null"), "pruned_at": bindparam("now")}
-        | {name: null() for name in ("output", "error", "idempotency_key", "ending", "pause", "singleton_key")}
+        {"input": const("null"), "pruned_at": bindparam("now")} | {name: null() for name in _GONE}
     )
 )
 HOLD_BLOB = Statement(select(blob.c.digest).where(blob.c.digest == bindparam("digest")).with_for_update())

@@ -2,7 +2,8 @@
 
 A run that was open then may have gone on, ended and had effects that the database has no trace of. Each is paused with
 the reason, for a person to look at; its epoch is taken beyond all that can have been given out in the lost time, so
-that a worker which lived through the restore can write nothing.
+that a worker which lived through the restore can write nothing. What was still to start a run, or to be told somebody,
+was so in the lost time, as far as anybody knows: it does so again when a person says so.
 """
 
 from __future__ import annotations
@@ -10,20 +11,18 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import and_, bindparam, delete, or_, select, update
+from sqlalchemy import and_, bindparam, delete, func, null, or_, select, update
 
-from agentflow.clock import to_micros
-from agentflow.records import Restored
+from agentflow.records import Restored, Withheld
 from agentflow.requests import NewEntry
-from agentflow.states import EntryKind, RunStatus, Transition
-from agentflow.store import journal, locks, maintenance, rows, tables
+from agentflow.states import DispatchStatus, EntryKind, MatchStatus, OccurrenceOutcome, RunStatus, Transition
+from agentflow.store import journal, locks, maintenance, reads, rows, tables
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, const
 from agentflow.store.steering import control
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from agentflow.records import Run
     from agentflow.requests import MarkRestored
@@ -40,6 +39,13 @@ IN_ORDER: Final = (
 run = table_of(tables.RunRow)
 worker = table_of(tables.WorkerRow)
 schedule = table_of(tables.ScheduleRow)
+occurrence = table_of(tables.OccurrenceRow)
+backfill = table_of(tables.BackfillRow)
+match = table_of(tables.MatchRow)
+subscription = table_of(tables.SubscriptionRow)
+dispatch = table_of(tables.DispatchRow)
+session = table_of(tables.SessionRow)
+token = table_of(tables.ApiTokenRow)
 
 FORGET_ALL = Statement(delete(worker))
 PAGE = Statement(
@@ -64,9 +70,41 @@ LIFT = Statement(
 )
 SKIP = Statement(
     update(schedule)
-    .where(schedule.c.id == bindparam("schedule_id"), schedule.c.next_fire_at < bindparam("next_at"))
-    .values(next_fire_at=bindparam("next_at"))
+    .where(
+        or_(schedule.c.next_fire_at <= bindparam("now"), schedule.c.plan_from < bindparam("now")),
+        schedule.c.paused_at.is_(None),
+    )
+    .values(next_fire_at=null(), plan_from=bindparam("now"))
 )
+SKIP_QUEUED = Statement(
+    update(occurrence)
+    .where(occurrence.c.outcome == const(OccurrenceOutcome.QUEUED.value))
+    .values(outcome=const(OccurrenceOutcome.SKIPPED.value), reason=bindparam("why"))
+)
+END_BACKFILLS = Statement(
+    update(backfill)
+    .where(backfill.c.finished_at.is_(None))
+    .values(finished_at=bindparam("now"), cancelled_by=bindparam("by"))
+)
+FAIL_MATCHES = Statement(
+    update(match)
+    .where(match.c.status == const(MatchStatus.PENDING.value))
+    .values(status=const(MatchStatus.FAILED.value), reason=bindparam("why"), settled_at=bindparam("now"))
+)
+# Past what nobody had been told of yet, too: from here on subscribers hear of what happens from now on.
+MOVE_ON = Statement(update(subscription).where(subscription.c.disabled_at.is_(None)).values(cursor=bindparam("head")))
+DISCARD = Statement(
+    update(dispatch)
+    .where(dispatch.c.status == const(DispatchStatus.PENDING.value))
+    .values(status=const(DispatchStatus.DISCARDED.value), next_at=null())
+)
+SIGN_OUT = Statement(delete(session))
+VALID = Statement(
+    select(func.count())
+    .select_from(token)
+    .where(token.c.revoked_at.is_(None), or_(token.c.expires_at.is_(None), token.c.expires_at > bindparam("now")))
+)
+LOOK = "see whether it started its task in the lost time; if it did not, have it tried again"
 
 
 def forget_workers(tx: Transaction) -> int:
@@ -114,8 +152,17 @@ def _take_back(tx: Transaction, one: Run, request: MarkRestored) -> None:
     journal.enter(tx, one.id, told, epoch=one.epoch)
 
 
-def skip_occurrences(tx: Transaction, next_fire_at: Mapping[str, datetime]) -> int:
-    """Put schedules off."""
-    return sum(
-        tx.run(SKIP, {"schedule_id": schedule_id, "next_at": to_micros(at)}) for schedule_id, at in next_fire_at.items()
+def withhold(tx: Transaction, by: str, reason: str) -> Withheld:
+    """Plan schedules anew from now, and let nothing else start or be told that was still to be."""
+    subscriptions = tx.run(MOVE_ON, {"head": reads.head(tx)})  # held before what is on its way to them
+    tokens = tx.row(VALID, {"now": tx.now})
+    return Withheld(
+        occurrences=tx.run(SKIP_QUEUED, {"why": reason}),
+        backfills=tx.run(END_BACKFILLS, {"now": tx.now, "by": by}),
+        schedules=tx.run(SKIP, {"now": tx.now}),
+        matches=tx.run(FAIL_MATCHES, {"why": f"{reason}: {LOOK}", "now": tx.now}),
+        dispatches=tx.run(DISCARD, {}),
+        subscriptions=subscriptions,
+        sessions=tx.run(SIGN_OUT, {}),
+        tokens=0 if tokens is None else tokens[0],
     )

@@ -5,10 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
-    from agentflow.records import Pruned, Restored
+    from agentflow.records import Pruned, Restored, Withheld
     from agentflow.requests import MarkRestored, Prune
 
 
@@ -38,6 +35,11 @@ class Keeping(Protocol):
         """
         ...
 
-    async def skip_occurrences(self, next_fire_at: Mapping[str, datetime]) -> int:
-        """Let these schedules fire next at these instants, and not before; how many were put off."""
+    async def withhold(self, *, by: str, reason: str) -> Withheld:
+        """Keep what was still to start a run, or to be told, from doing so by itself: it may have been done already.
+
+        Schedules that are due are planned from now, what is queued is skipped and backfills end; events that wait for a
+        listener fail with the reason; what is on its way to subscribers is discarded, and each is told of what happens
+        from now on. Who was signed in has to do so again. API tokens stay as they are.
+        """
         ...

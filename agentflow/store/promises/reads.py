@@ -11,14 +11,11 @@ if TYPE_CHECKING:
         Approval,
         Callback,
         Counts,
-        Delivery,
         Entry,
         Event,
         LogLine,
-        Occurrence,
         Page,
         Run,
-        Schedule,
         Wait,
         Worker,
     )
@@ -26,7 +23,10 @@ if TYPE_CHECKING:
 
 
 class Reads(Protocol):
-    """Listings and look-ups. None of them holds a transaction open."""
+    """Listings and look-ups. None of them holds a transaction open.
+
+    Here and in every other listing a cursor that none gave, or an `after` beyond what is counted, is `InvalidSetting`.
+    """
 
     async def run(self, run_id: str) -> Run: ...
     async def runs(self, which: RunFilter) -> Page[Run]:
@@ -43,9 +43,6 @@ class Reads(Protocol):
     async def callbacks(self, run_id: str) -> Sequence[Callback]: ...
     async def counts(self) -> Counts: ...
     async def workers(self) -> Sequence[Worker]: ...
-    async def schedules(self) -> Sequence[Schedule]: ...
-    async def occurrences(self, schedule_id: str, *, limit: int = 20) -> Sequence[Occurrence]: ...
-    async def deliveries(self, *, limit: int = 50) -> Sequence[Delivery]: ...
     async def head(self) -> int:
         """The id of the newest journal entry of all runs."""
         ...

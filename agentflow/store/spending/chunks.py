@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, delete, insert, or_, select
 
 from agentflow.clock import MICROSECOND
 from agentflow.store import locks, rows, tables
+from agentflow.store.cursors import after_of
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, const
 
@@ -85,7 +86,7 @@ def keep_chunks(tx: Transaction, new: Sequence[NewChunk]) -> None:
 
 def chunks(tx: Transaction, run_id: str, after: int, limit: int) -> Sequence[Chunk]:
     """The pieces of a run past this one, in order."""
-    return [rows.chunk(row) for row in tx.rows(AFTER, {"run_id": run_id, "after": after, "limit": limit})]
+    return [rows.chunk(row) for row in tx.rows(AFTER, {"run_id": run_id, "after": after_of(after), "limit": limit})]
 
 
 def clear(tx: Transaction) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert
@@ -12,7 +13,7 @@ from agentflow.ids import RUN, new_id
 from agentflow.requests import NewEntry, forked
 from agentflow.requests.forks import corrections, said
 from agentflow.states import EntryKind, ParentClose, RunStatus
-from agentflow.store import journal, rows, tables
+from agentflow.store import journal, rows, tables, triggering
 from agentflow.store.rows import table_of
 from agentflow.store.runs import get
 from agentflow.store.statements import Statement
@@ -39,6 +40,7 @@ def fork(tx: Transaction, request: ForkRun) -> Run:
     # A run that has something to replay has had a turn: its claim reads the journal.
     epoch = max((one.epoch for one in copied), default=0) or (1 if copied else 0)
     tx.run(MAKE, _values(tx, original, request, run_id) | {"epoch": epoch})
+    triggering.tag(tx, run_id, json.loads(original.tags or "[]"))
     origin = NewEntry(kind=EntryKind.TRIGGERED, detail=f"fork of {original.id}")
     journal.enter(tx, run_id, origin)
     for one in copied:
@@ -73,6 +75,8 @@ def _values(tx: Transaction, original: Run, request: ForkRun, run_id: str) -> di
         "collected": 1,
         "on_parent_close": ParentClose.CANCEL,
         "forked_from": original.id,
+        "tags": original.tags,
+        "metadata": original.metadata,
     }
 
 

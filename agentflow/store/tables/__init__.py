@@ -4,10 +4,14 @@ Instants are whole microseconds since 1970 (UTC) and payloads are text, so that 
 bytes. Each status has the index its reader needs and no other. Rows never leave the store: see `rows.py`.
 """
 
+from agentflow.store.tables.access import ApiTokenRow, SessionRow
 from agentflow.store.tables.approvals import ApprovalRow, DecisionRow, StandingRow
 from agentflow.store.tables.base import Base
+from agentflow.store.tables.calls import DeliveryRow, DispatchRow, SubscriptionRow
+from agentflow.store.tables.listening import ListenerRow, MatchRow
 from agentflow.store.tables.queues import BreakerRow, QueueChangeRow, QueueRow, SpendRow
-from agentflow.store.tables.runs import BlobRow, EntryRow, LogRow, RunRow, WorkerRow
+from agentflow.store.tables.runs import BlobRow, EntryRow, LogRow, RunRow, RunTagRow, WorkerRow
+from agentflow.store.tables.schedules import BackfillRow, OccurrenceRow, ScheduleChangeRow, ScheduleRow
 from agentflow.store.tables.spending import (
     ChunkRow,
     GrantRow,
@@ -16,11 +20,12 @@ from agentflow.store.tables.spending import (
     ThreadPartRow,
     UsageRow,
 )
-from agentflow.store.tables.triggers import DeliveryRow, OccurrenceRow, ScheduleRow
 from agentflow.store.tables.waits import CallbackRow, CursorRow, EventRow, HeartbeatRow, WaitRow
 
 __all__ = [
+    "ApiTokenRow",
     "ApprovalRow",
+    "BackfillRow",
     "Base",
     "BlobRow",
     "BreakerRow",
@@ -29,20 +34,27 @@ __all__ = [
     "CursorRow",
     "DecisionRow",
     "DeliveryRow",
+    "DispatchRow",
     "EntryRow",
     "EventRow",
     "GrantRow",
     "HeartbeatRow",
+    "ListenerRow",
     "LogRow",
+    "MatchRow",
     "OccurrenceRow",
     "QueueChangeRow",
     "QueueRow",
     "RateHoldRow",
     "RunBudgetRow",
     "RunRow",
+    "RunTagRow",
+    "ScheduleChangeRow",
     "ScheduleRow",
+    "SessionRow",
     "SpendRow",
     "StandingRow",
+    "SubscriptionRow",
     "ThreadPartRow",
     "UsageRow",
     "WaitRow",

@@ -9,6 +9,7 @@ from agentflow.states import ParentClose, RunStatus
 from agentflow.store.tables.base import (
     LONG,
     STRICT,
+    WITHOUT_ROWID,
     Base,
     blob_names,
     instant,
@@ -115,6 +116,18 @@ class RunRow(Base, table=True):
     forked_from: str | None = Field(sa_column=text(nullable=True))
     pruned_at: int | None = Field(default=None, sa_column=instant())
     parent_key: str | None = Field(default=None, sa_column=text(nullable=True))
+    tags: str | None = Field(default=None, sa_column=text(nullable=True))
+    run_metadata: str | None = Field(default=None, sa_column=Column("metadata", Text, nullable=True))
+
+
+class RunTagRow(Base, table=True):
+    """A tag of a run, to find runs by; the run's own row has them all."""
+
+    __tablename__ = "agentflow_run_tag"
+    __table_args__ = (Index("ix_agentflow_run_tag_run_id", "run_id"), STRICT | WITHOUT_ROWID)
+
+    tag: str = Field(sa_column=Column(Text, primary_key=True))
+    run_id: str = Field(sa_column=Column(Text, ForeignKey("agentflow_run.id"), primary_key=True))
 
 
 class EntryRow(Base, table=True):

@@ -40,7 +40,7 @@ class WaitRow(Base, table=True):
 
 
 class EventRow(Base, table=True):
-    """An event that was sent; `seq` counts those of one name and key from 1."""
+    """An event that was sent; `seq` counts those of one name and key from 1, `woken` names runs that waited for it."""
 
     __tablename__ = "agentflow_event"
     __table_args__ = (
@@ -59,6 +59,7 @@ class EventRow(Base, table=True):
     digest: str = Field(sa_column=text())
     sent_by: str = Field(sa_column=text())
     sent_at: int = Field(sa_column=instant(nullable=False))
+    woken: str | None = Field(default=None, sa_column=text(nullable=True))
 
 
 class CursorRow(Base, table=True):

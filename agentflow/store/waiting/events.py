@@ -12,7 +12,7 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, func, insert, select, update
 
 from agentflow.clock import from_micros, to_micros
 from agentflow.errors import IdempotencyMismatch
@@ -20,12 +20,13 @@ from agentflow.payloads import canonical, digest
 from agentflow.requests import NewEntry, event_subject
 from agentflow.states import EntryKind, WaitKind
 from agentflow.store import locks, rows, tables
+from agentflow.store.listening import matches
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, by_index, const, consts
 from agentflow.store.waiting import streams, waits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from agentflow.errors import AgentflowError
     from agentflow.records import Event
@@ -38,10 +39,14 @@ wait = table_of(tables.WaitRow)
 run = table_of(tables.RunRow)
 
 TIMED_OUT = "timed_out"
+MOST_WOKEN = 100
+"""How many of the runs that waited for an event are named with it."""
 TIMED = (WaitKind.EVENT, WaitKind.MESSAGE)
 
 STORE = Statement(insert(event).values({c.name: bindparam(c.name) for c in event.columns}))
-LAST = Statement(select(func.max(event.c.seq)).where(*streams.OF_STREAM))
+LAST = Statement(select(func.max(event.c.seq), matches.IS_LISTENED).where(*streams.OF_STREAM))
+"""And whether anything listens to events at all: where nothing does, sending one costs no look-up more."""
+WOKE = Statement(update(event).where(event.c.id == bindparam("event_id")).values(woken=bindparam("woken")))
 LATEST = Statement(
     select(event).order_by(event.c.sent_at.desc(), event.c.id.desc()).limit(bindparam("limit")).offset(const(0))
 )
@@ -71,7 +76,7 @@ NEXT_DUE = Statement(
 
 
 def send_event(tx: Transaction, request: SendEvent) -> Event | AgentflowError:
-    """Store the event and answer who waits for it; the first one of this id, if there is one."""
+    """Store the event, answer who waits for it and match it; the first one of this id, if there is one."""
     _lock_stream(tx, request)
     known = tx.row(streams.BY_ID, {"id": request.id})
     if known is not None:
@@ -86,12 +91,21 @@ def send_event(tx: Transaction, request: SendEvent) -> Event | AgentflowError:
         "digest": _content(request),
         "sent_by": request.sent_by,
         "sent_at": tx.now,
+        "woken": None,
     }
     tx.run(STORE, values)
     sent = rows.event(tuple(values[c.name] for c in event.columns))
-    _answer_events(tx, sent)
-    _answer_messages(tx, sent)
-    return sent
+    woken = [*_answer_events(tx, sent), *_answer_messages(tx, sent)]
+    if last is not None and last[1]:
+        matches.match(tx, sent)
+    return replace(sent, woken=_keep_woken(tx, sent, woken)) if woken else sent
+
+
+def _keep_woken(tx: Transaction, sent: Event, woken: Sequence[str]) -> str:
+    """Keep with the event which runs waited for it."""
+    named = json.dumps(list(dict.fromkeys(woken))[:MOST_WOKEN])
+    tx.run(WOKE, {"event_id": sent.id, "woken": named})
+    return named
 
 
 def _lock_stream(tx: Transaction, request: SendEvent) -> None:
@@ -117,17 +131,18 @@ def _again(first: Event, request: SendEvent) -> Event | AgentflowError:
     return replace(first, repeated=True)
 
 
-def _answer_events(tx: Transaction, sent: Event) -> None:
-    """Every wait for it, of however many runs, gets it."""
+def _answer_events(tx: Transaction, sent: Event) -> Iterator[str]:
+    """Every wait for it, of however many runs, gets it; the runs."""
     for run_id, key, due_at in waits.for_subject(tx, WaitKind.EVENT, event_subject(sent.name, sent.key)):
         if due_at is not None and due_at <= tx.now:
             _time_out(tx, run_id, key, WaitKind.EVENT, event_subject(sent.name, sent.key))
         else:
             waits.answer(tx, run_id, key, _received(sent, key, WaitKind.EVENT))
+            yield run_id
 
 
-def _answer_messages(tx: Transaction, sent: Event) -> None:
-    """Of each run that waits for it one wait gets it, the one that has waited longest."""
+def _answer_messages(tx: Transaction, sent: Event) -> Iterator[str]:
+    """Of each run that waits for it one wait gets it, the one that has waited longest; the runs."""
     subject = event_subject(sent.name, sent.key)
     served: set[str] = set()
     for run_id, key, due_at in waits.for_subject(tx, WaitKind.MESSAGE, subject):
@@ -137,6 +152,7 @@ def _answer_messages(tx: Transaction, sent: Event) -> None:
             served.add(run_id)
             streams.read_on(tx, run_id, sent)
             waits.answer(tx, run_id, key, _received(sent, key, WaitKind.MESSAGE))
+            yield run_id
 
 
 def _received(sent: Event, key: str, kind: WaitKind) -> NewEntry:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, insert, select, update
 
 from agentflow.clock import to_micros
+from agentflow.errors import EventNotFound
 from agentflow.states import WaitKind
 from agentflow.store import locks, rows, tables
 from agentflow.store.rows import table_of
@@ -58,6 +59,14 @@ _MINE = (
 READ_TO = Statement(select(cursor.c.seq).where(*_MINE))
 READ_ON = Statement(update(cursor).where(*_MINE).values(seq=bindparam("read_to")))
 BEGIN = Statement(insert(cursor).values({c.name: bindparam(c.name) for c in cursor.columns}))
+
+
+def by_id(tx: Transaction, event_id: str) -> Event:
+    """The event of this id. Raises `EventNotFound`."""
+    row = tx.row(BY_ID, {"id": event_id})
+    if row is None:
+        raise EventNotFound(f"there is no event {event_id!r}; it may have been removed with age")
+    return rows.event(row)
 
 
 def unread(tx: Transaction, run_id: str, stream: dict[str, str], since: datetime | None, *, limit: int) -> list[Event]:

@@ -1,0 +1,1 @@
+"""Tasks that events start: who listens, and what became of each event that fits."""

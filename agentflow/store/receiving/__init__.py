@@ -1,0 +1,1 @@
+"""What webhooks receive: deliveries, each with the one run its id starts."""
