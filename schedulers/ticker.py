@@ -13,23 +13,19 @@ from typing import TYPE_CHECKING, Any, Final
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from agentflow.clock import SystemClock
+from agentflow.clock import MICROSECOND, SystemClock
 from agentflow.errors import StoreUnavailable
 from schedulers.declaring import declare
-from schedulers.firing import Firing
+from schedulers.firing import LATE, Firing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from agentflow.client import Client
-    from agentflow.records import Schedule
+    from agentflow.records import Reconciled
 
 logger = logging.getLogger(__name__)
 
 POLL: Final = "poll"
 NEXT: Final = "next"
-# A gap between two looks up to this long is a busy machine, a longer one is downtime.
-LATE: Final = timedelta(minutes=1)
 
 
 class Ticker:
@@ -44,22 +40,22 @@ class Ticker:
         self._is_cut_off = False
         self._scheduler: AsyncIOScheduler | None = None
 
-    async def start(self) -> Sequence[Schedule]:
-        """The stored schedules, reconciled with those declared in code; from now on they fire.
+    async def start(self) -> Reconciled:
+        """How the stored schedules were reconciled with those declared in code; from now on they fire.
 
         Raises what `declare` raises; nothing was started then. Starting twice changes nothing.
         """
         started_at = self._client.now()
-        schedules = await declare(self._client)
+        reconciled = await declare(self._client)
         if self._scheduler is None:
-            self._looked_at = started_at  # what comes due from now on is late at worst, never missed
+            self._looked_at = started_at - MICROSECOND  # what comes due from now on is late at worst, never missed
             # Each look would be two lines of APScheduler's log.
             library = logging.getLogger("apscheduler")
             library.setLevel(library.level or logging.WARNING)
             self._scheduler = AsyncIOScheduler(timezone=UTC)
             self._wake(POLL, "interval", seconds=self._poll_every.total_seconds(), next_run_time=SystemClock().now())
             self._scheduler.start()
-        return schedules
+        return reconciled
 
     @property
     def trouble(self) -> str:
@@ -85,16 +81,14 @@ class Ticker:
         async with self._looking:
             now = self._client.now()
             try:
-                await self._firing.look(since=self._here_since(now))
-                stored = await self._client.schedules()
+                looked = await self._firing.look(since=self._here_since(now), ahead=self._poll_every)
             except StoreUnavailable as error:
                 if not self._is_cut_off:
                     logger.warning("schedules are not looked at while the store is out of reach: %s", error)
                 self._is_cut_off = True
                 return
             self._is_cut_off, self._looked_at = False, now
-            upcoming = [at for one in stored if (at := one.next_fire_at) is not None and at > now]
-            self._wake_for(min(upcoming, default=None))
+            self._wake_for(looked.next_at)
 
     def _here_since(self, now: datetime) -> datetime | None:
         """When this process last looked; None if it was away meanwhile, not started or suspended."""

@@ -9,12 +9,11 @@ import sys
 from agentflow.client import Client
 from agentflow.store import open_store
 from agentflow.tasks.catalog import Catalog
-from agentflow.tasks.schedule import schedule
-from agentflow.tasks.task import task
+from agentflow.tasks.decorating import task
 from schedulers.ticker import Ticker
 
 
-@schedule("* * * * * *", id="seconds")
+@task.schedule("* * * * * *", id="seconds")
 @task
 async def beat() -> None: ...
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from agentflow.client import Client
+from agentflow.records import Occurrence
 from agentflow.store import Store
 from agentflow.tasks.catalog import Catalog
 from agentflow.tasks.task import Task
@@ -35,4 +36,9 @@ def client_of(store: Store, *tasks: Task[..., Any]) -> Client:
 
 async def runs_of(client: Client, schedule_id: str) -> list[str]:
     """The fire times that started a run, oldest first."""
-    return [one.fire_at.isoformat()[:19] for one in reversed(await client.occurrences(schedule_id, limit=1000))]
+    return [one.fire_at.isoformat()[:19] for one in await occurrences_of(client, schedule_id) if one.run_id is not None]
+
+
+async def occurrences_of(client: Client, schedule_id: str) -> list[Occurrence]:
+    """Every occurrence of the schedule, oldest first."""
+    return list(reversed((await client.schedules.occurrences(schedule_id, limit=1000)).items))

@@ -17,10 +17,10 @@ from schedulers.triggers import next_fire, trigger_for
 def fires(rule: str, zone: str, after: str, count: int) -> list[str]:
     """The next `count` fire times after an instant, as the clocks of the zone show them."""
     trigger, at, found = trigger_for(rule, zone), datetime.fromisoformat(after), []
-    for _ in range(count):
-        at = next_fire(trigger, at)
-        assert at.tzinfo is UTC
-        found.append(at.astimezone(ZoneInfo(zone)).isoformat())
+    while len(found) < count and (following := next_fire(trigger, at)) is not None:
+        assert following.tzinfo is UTC
+        found.append(following.astimezone(ZoneInfo(zone)).isoformat())
+        at = following
     return found
 
 
@@ -181,6 +181,10 @@ RULES = [
     "0 0 1 * mon",
     "17 * * 3,10 *",
     "*/7 2 * * 0",
+    "every 3 days at 02:30 from 2025-01-01",
+    "30 2 * * * or every 45m",
+    "*/10 * * * * except * 2 * * *",
+    "0 9 1-7 * * and 0 9 * * mon",
 ]
 ZONES = ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kathmandu"]
 INSTANTS = st.datetimes(datetime(2024, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001  UTC is given apart
@@ -189,9 +193,11 @@ INSTANTS = st.datetimes(datetime(2024, 1, 1), datetime(2027, 12, 31), timezones=
 @given(rule=st.sampled_from(RULES), zone=st.sampled_from(ZONES), after=INSTANTS)
 def test_times_only_go_forward_and_do_not_depend_on_where_one_asks(rule: str, zone: str, after: datetime) -> None:
     trigger = trigger_for(rule, zone)
-    first = next_fire(trigger, after)
-    times = [first, *(after := next_fire(trigger, after) for _ in range(5))][1:]
-    assert times[0] == first
+    times = [after]
+    for _ in range(6):
+        following = next_fire(trigger, times[-1])
+        assert following is not None
+        times.append(following)
     for earlier, later in pairwise(times):
         assert earlier < later
         assert next_fire(trigger, earlier + (later - earlier) / 2) == later
@@ -202,32 +208,85 @@ def test_times_only_go_forward_and_do_not_depend_on_where_one_asks(rule: str, zo
 def test_a_daily_time_fires_once_on_each_day(zone: str, after: datetime) -> None:
     trigger, days = trigger_for("30 2 * * *", zone), []
     for _ in range(4):
-        after = next_fire(trigger, after)
-        days.append(after.astimezone(ZoneInfo(zone)).date())
+        following = next_fire(trigger, after)
+        assert following is not None
+        days.append(following.astimezone(ZoneInfo(zone)).date())
+        after = following
     assert all(later - earlier == timedelta(days=1) for earlier, later in pairwise(days))
 
 
+# -- calendar intervals, dates, rules joined
+
+
 @pytest.mark.parametrize(
-    ("zone", "first_day"),
+    ("rule", "after", "expected"),
     [
-        ("Europe/Berlin", "2026-03-28"),
-        ("Europe/Berlin", "2026-10-24"),
-        ("America/New_York", "2026-03-07"),
-        ("America/New_York", "2026-10-31"),
-        ("Australia/Lord_Howe", "2026-04-04"),
-        ("Australia/Lord_Howe", "2026-10-03"),
-        ("Africa/Casablanca", "2026-02-14"),
-        ("Africa/Casablanca", "2026-03-21"),
-        ("America/Asuncion", "2024-03-23"),  # repeats the hour before midnight
-        ("America/Havana", "2026-03-07"),  # skips the hour after midnight
+        ("every 2 weeks at 09:00 from 2026-01-05", "2026-03-01T00:00Z", ["2026-03-02", "2026-03-16", "2026-03-30"]),
+        ("every 2 weeks at 09:00 from 2026-01-05", "2020-03-01T00:00Z", ["2026-01-05", "2026-01-19"]),
+        ("every 2 weeks at 09:00 from 2026-01-05", "2126-03-01T00:00Z", ["2126-03-04", "2126-03-18"]),
+        ("every month at 09:00 from 2026-01-31", "2026-02-01T00:00Z", ["2026-03-31", "2026-05-31", "2026-07-31"]),
+        ("every 5 months at 09:00 from 2026-11-30", "2026-12-01T00:00Z", ["2027-04-30", "2027-09-30", "2028-07-30"]),
+        ("every year at 09:00 from 2024-02-29", "2026-02-01T00:00Z", ["2028-02-29", "2032-02-29"]),
+        ("every 3 days at 09:00 from 2026-12-30", "2026-12-30T12:00Z", ["2027-01-02", "2027-01-05"]),
     ],
 )
-def test_a_rule_for_every_hour_has_each_minute_that_the_clocks_show(zone: str, first_day: str) -> None:
-    """Compared with a look at the clock in every minute of three days."""
-    start = datetime.fromisoformat(f"{first_day}T00:00Z")
-    minutes = [start + timedelta(minutes=n) for n in range(3 * 24 * 60)]
-    shown = [at for at in minutes if at.astimezone(ZoneInfo(zone)).minute in (10, 45)]
-    trigger, at, found = trigger_for("10,45 * * * *", zone), start - timedelta(seconds=1), []
-    while (at := next_fire(trigger, at)) <= minutes[-1]:
-        found.append(at)
-    assert found == shown
+def test_a_calendar_interval_steps_from_its_first_day(rule: str, after: str, expected: list[str]) -> None:
+    assert fires(rule, "UTC", after, len(expected)) == [f"{day}T09:00:00+00:00" for day in expected]
+
+
+def test_a_calendar_interval_keeps_to_the_wall_where_clocks_change() -> None:
+    assert fires("every day at 02:30", "Europe/Berlin", "2026-03-28T00:00Z", 3) == [
+        "2026-03-28T02:30:00+01:00",
+        "2026-03-29T03:00:00+02:00",
+        "2026-03-30T02:30:00+02:00",
+    ]
+    assert fires("every 7 days at 01:30 from 2026-10-25", "America/New_York", "2026-10-31T00:00Z", 1) == [
+        "2026-11-01T01:30:00-04:00"
+    ]
+
+
+def test_dates_come_once_in_their_order_in_the_zone_of_the_schedule() -> None:
+    rule = "at 2026-12-31 09:00, 2026-03-29 02:30, 2026-10-25 02:30"
+    assert fires(rule, "Europe/Berlin", "2026-01-01T00:00Z", 9) == [
+        "2026-03-29T03:00:00+02:00",
+        "2026-10-25T02:30:00+02:00",
+        "2026-12-31T09:00:00+01:00",
+    ]
+
+
+def test_the_first_monday_of_the_month_and_whichever_comes_first() -> None:
+    shown = fires("0 9 1-7 * * and 0 9 * * mon", "Europe/Berlin", "2026-03-03T00:00Z", 3)
+    assert [one[:10] for one in shown] == ["2026-04-06", "2026-05-04", "2026-06-01"]
+    shown = fires("0 9 * * mon or every 2h or at 2026-03-02 08:30", "UTC", "2026-03-02T06:00Z", 5)
+    assert [one[11:16] for one in shown] == ["08:00", "08:30", "09:00", "10:00", "12:00"]
+
+
+def test_a_leap_day_that_is_a_monday_is_found_decades_on() -> None:
+    assert fires("0 9 29 2 * and 0 9 * * mon", "UTC", "2026-01-01T00:00Z", 1) == ["2044-02-29T09:00:00+00:00"]
+
+
+def test_what_is_left_out_is_and_nothing_beside_it() -> None:
+    shown = fires("0 9 * * * except 2026-12-25, 2026-12-26 09:00", "Europe/Berlin", "2026-12-24T00:00Z", 3)
+    assert [one[:10] for one in shown] == ["2026-12-24", "2026-12-27", "2026-12-28"]
+    shown = fires("*/30 9 * * * except * * 24-26 12 * or 0 9 27 12 *", "Europe/Berlin", "2026-12-23T08:10Z", 2)
+    assert [one[5:16] for one in shown] == ["12-23T09:30", "12-27T09:30"]
+
+
+def test_an_interval_is_left_out_on_the_wall_while_it_counts_elapsed_time() -> None:
+    """In the night in which Berlin's clocks go back, three o'clock comes four hours after midnight."""
+    shown = fires("every 30m except * 0-2 * * *", "Europe/Berlin", "2026-10-24T21:10Z", 4)
+    assert [one[8:16] + one[19:] for one in shown] == [
+        "24T23:30+02:00",
+        "25T03:00+01:00",
+        "25T03:30+01:00",
+        "25T04:00+01:00",
+    ]
+    shown = fires("every 30m except 30 2 * * *", "Europe/Berlin", "2026-10-24T23:40Z", 4)
+    assert [one[11:16] + one[19:] for one in shown] == ["02:00+02:00", "02:00+01:00", "03:00+01:00", "03:30+01:00"]
+    seconds = fires("every 1s except * * * 1-6 *", "UTC", "2026-01-01T00:00Z", 1)
+    assert seconds == ["2026-07-01T00:00:00+00:00"]
+
+
+def test_a_rule_is_over_when_its_dates_are() -> None:
+    assert next_fire(trigger_for("at 2026-12-24 09:00", "UTC"), datetime(2026, 12, 24, 9, tzinfo=UTC)) is None
+    assert next_fire(trigger_for("0 9 * * *", "UTC"), datetime(2400, 1, 2, tzinfo=UTC)) is None
