@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from agentflow import client as clients
     from agentflow import store as stores
+    from agentflow import telling
     from agentflow import worker as workers
     from agentflow.client import Client
     from agentflow.clock import Clock
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
     from agentflow.store import Store
     from agentflow.tasks.calling import Starter
     from agentflow.tasks.task import Task
+    from agentflow.telling import Teller
     from agentflow.worker import Worker
 else:  # what runs tasks is imported when something is opened: not by a module of tasks that others import
     clients, stores, workers = later("agentflow.client"), later("agentflow.store"), later("agentflow.worker")
+    telling = later("agentflow.telling")
     replaying = later("agentflow.runtime.dry.replaying")
 
 
@@ -36,8 +39,9 @@ class AgentFlow:
     """Tasks on a database: `async with AgentFlow(my_task, database="sqlite:///runs.db") as app`.
 
     `definitions` are tasks, or modules with tasks. Within the block `app.client` starts and steers runs,
-    `my_task.trigger(...)` works, and with `worker=True` this process executes runs. The database is `database`, else
-    what `AGENTFLOW_DATABASE_URL` says, else `sqlite:///agentflow.db`.
+    `my_task.trigger(...)` works, and with `worker=True` this process executes runs and tells subscribers of them (under
+    `dev` those on this machine too). The database is `database`, else what `AGENTFLOW_DATABASE_URL` says, else
+    `sqlite:///agentflow.db`.
     """
 
     def __init__(
@@ -47,16 +51,19 @@ class AgentFlow:
         settings: WorkerSettings | None = None,
         clock: Clock | None = None,
         worker: bool = True,
+        dev: bool = False,
     ) -> None:
         self.catalog = Catalog.collect(*definitions)
         self.database = database_url(database)
         self._settings = settings
         self._clock = clock
         self._with_worker = worker
+        self._dev = dev
         self._store: Store | None = None
         self._client: Client | None = None
         self._token: Token[Starter | None] | None = None
         self.worker: Worker | None = None
+        self.teller: Teller | None = None
 
     async def __aenter__(self) -> Self:
         self._store = await stores.open_store(self.database, clock=self._clock)
@@ -66,10 +73,10 @@ class AgentFlow:
             if self._with_worker:
                 self.worker = workers.Worker(self._store, self.catalog, self._settings, self._clock)
                 await self.worker.start()
+                self.teller = telling.Teller(self._store, dev=self._dev)
+                await self.teller.start()
         except BaseException:
-            if self.worker is not None:
-                await self.worker.stop()
-            await self._store.close()
+            await self._stop()
             raise
         self._token = current_starter.set(_Starting(self._client, self._store))
         return self
@@ -78,8 +85,13 @@ class AgentFlow:
         if self._token is not None:
             with suppress(ValueError):  # closed by another asyncio task, where it was never set
                 current_starter.reset(self._token)
+        await self._stop()
+
+    async def _stop(self) -> None:
         if self.worker is not None:
             await self.worker.stop()
+        if self.teller is not None:
+            await self.teller.stop()
         if self._store is not None:
             await self._store.close()
 

@@ -33,17 +33,36 @@ class Reading(Holder):
         *,
         statuses: Sequence[RunStatus] = (),
         task: str | None = None,
+        queue: str | None = None,
+        origin: str | None = None,
+        tags: Sequence[str] = (),
         parent_id: str | None = None,
+        created_from: datetime | None = None,
+        created_until: datetime | None = None,
         search: str | None = None,
         cursor: str | None = None,
         limit: int = 50,
     ) -> Page[Run]:
-        """Runs, newest first, `limit` at a time; `search` matches the start of an id or part of a task's id.
+        """Runs, newest first, `limit` at a time, that meet every condition given; `tags` are all to be theirs.
+
+        `search` matches the start of an id or part of a task's id. Created from `created_from`, before `created_until`.
 
         An input or output of more than 128 KiB is a stand-in that says how large it is; `run` has it whole.
         """
         return await self._store.runs(
-            RunFilter(statuses=statuses, task=task, parent_id=parent_id, search=search, cursor=cursor, limit=limit)
+            RunFilter(
+                statuses=statuses,
+                task=task,
+                queue=queue,
+                origin=origin,
+                tags=tags,
+                parent_id=parent_id,
+                created_from=created_from,
+                created_until=created_until,
+                search=search,
+                cursor=cursor,
+                limit=limit,
+            )
         )
 
     async def journal(self, run_id: str, *, after: int = 0, limit: int | None = None) -> Sequence[Entry]:

@@ -112,6 +112,9 @@ async def _answer(policy: Egress, way: transport.EgressTransport, call: _Call) -
     response: httpx.Response = await way.handle_async_request(request)
     try:
         content = b"" if call.method == "HEAD" else await _content(policy, call, response)
+    except AnswerTooLarge as error:
+        error.status = response.status_code
+        raise
     finally:
         await response.aclose()
     return Answer(status=response.status_code, headers=dict(response.headers), content=content, url=str(call.url))

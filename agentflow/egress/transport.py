@@ -8,6 +8,7 @@ only where the connection goes is ours. It serves httpx, and httpx2, which some 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 import httpcore
@@ -66,7 +67,7 @@ class EgressTransport:
         self._policy = policy
         self._http = http
         self._core = core
-        self._pool = self._opened(policy.ssl_context or http.create_ssl_context())
+        self._pool = self._opened(policy.ssl_context or _trusted(http))
         self._body = type("Body", (_Body, http.AsyncByteStream), {})
 
     def _opened(self, trusted: ssl.SSLContext) -> Any:
@@ -123,6 +124,13 @@ class EgressTransport:
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+@cache
+def _trusted(http: Any) -> ssl.SSLContext:
+    """What is trusted where the policy says nothing: read once, since that takes longer than a call."""
+    context: ssl.SSLContext = http.create_ssl_context()
+    return context
 
 
 class _Body:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from agentflow.errors import StoreError
 from agentflow.requests import ClaimRuns, HandedBack
@@ -16,9 +16,10 @@ from agentflow.runtime.parallel import gathering  # noqa: F401  they say what as
 from agentflow.runtime.turn import Turn
 from agentflow.runtime.undo.undoing import UndoTurn
 from agentflow.settings import WorkerSettings
-from agentflow.states import RunStatus
 from agentflow.worker import hosts
 from agentflow.worker.capture import capture, release
+from agentflow.worker.checks import Checks
+from agentflow.worker.matching import Matching
 from agentflow.worker.membership import Membership
 from agentflow.worker.pauses import Pauses
 from agentflow.worker.strays import Strays
@@ -26,14 +27,13 @@ from agentflow.worker.threads import StepThreads
 from agentflow.worker.upkeep import SWEEP_LIMIT, Upkeep, complain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from agentflow.clock import Clock
     from agentflow.store.base import Claimed, Store
     from agentflow.tasks.catalog import Catalog
 
 logger = logging.getLogger("agentflow.worker")
-CHECK_AFTER: Final = 0.05  # seconds until a run is left that another program has cancelled
 
 
 class Worker:
@@ -55,8 +55,8 @@ class Worker:
         self._pauses = Pauses()
         self._strays = Strays(store)
         self._upkeep = Upkeep(store, self._clock, self._settings)
-        self._checks: set[asyncio.Task[None]] = set()
-        self._checking: asyncio.TimerHandle | None = None
+        self._checks = Checks(store, self._turns)
+        self._matching = Matching(store, catalog, self._clock)
         self._loops: list[asyncio.Task[None]] = []
         self._membership = Membership(store, catalog, self._settings, beat=self._beaten, lost=self._lost_all)
         self._threads = StepThreads(self._settings.threads)
@@ -79,6 +79,7 @@ class Worker:
             logger.info("recovering the runs of %d workers of this host that have died", len(dead))
             await self._store.bury(dead)
         await self._upkeep.recover()
+        await self._matching.start()
         capture()
         self._unwatch = self._store.watch(self._heard)
         self._loops = [asyncio.create_task(self._take_runs()), asyncio.create_task(self._upkeep.go_on())]
@@ -88,12 +89,13 @@ class Worker:
         self._stopping = True
         for loop in self._loops:
             loop.cancel()
-        self._soon(self._membership.drain())
+        self._checks.soon(self._membership.drain())
         for loop in self._loops:
             with suppress(asyncio.CancelledError):
                 await loop
         for turn, _ in self._turns.values():
             turn.is_stopping = True
+        await self._matching.stop()
         running = {task for _, task in self._turns.values()}
         if running:
             await asyncio.wait(running, timeout=self._settings.drain_for.total_seconds())
@@ -129,12 +131,17 @@ class Worker:
         """Why it takes no runs at present; empty if it does."""
         if self._stopping:
             return "it is stopping"
-        return self._trouble or ("" if self._loops and not self._loops[0].done() else "it has stopped taking runs")
+        if not self._loops or self._loops[0].done():
+            return self._trouble or "it has stopped taking runs"
+        return self._trouble or self._matching.trouble
 
     async def until_idle(self) -> None:
         """Return when nothing is due and no turn is running; what waits for people or timers still waits."""
-        self._wake()  # look anew: something may have fallen due since the last look
-        await self._idle.wait()
+        while True:
+            self._wake()  # look anew: something may have fallen due since the last look
+            await self._idle.wait()
+            if not await self._matching.until_idle():
+                return
 
     # -- taking runs
 
@@ -147,36 +154,10 @@ class Worker:
             self._wake()
         elif not known[0].is_over:
             known[0].waits.look()
-            self._check_soon(*known)
+            self._checks.one(*known)
             self._wake()  # it may have opened a wait that is the next thing to fall due
         if not run_id:
-            for turn, _ in self._turns.values():
-                turn.waits.look()
-            if self._checking is None:  # one look for many commits: a busy neighbour makes hundreds a second
-                self._checking = asyncio.get_running_loop().call_later(CHECK_AFTER, self._check_all)
-
-    def _check_all(self) -> None:
-        self._checking = None
-        for turn, task in self._turns.values():
-            self._check_soon(turn, task)
-
-    def _check_soon(self, turn: Turn, task: asyncio.Task[None]) -> None:
-        self._soon(self._check(turn, task))
-
-    def _soon(self, work: Coroutine[Any, Any, None]) -> None:
-        checking = asyncio.create_task(work)
-        self._checks.add(checking)
-        checking.add_done_callback(self._checks.discard)
-
-    async def _check(self, turn: Turn, task: asyncio.Task[None]) -> None:
-        """Leave a run at once when somebody cancelled it, instead of at its next write."""
-        with suppress(StoreError):
-            run = await self._store.run(turn.run.id)
-            if (run.epoch, run.status) != (turn.lease.epoch, RunStatus.RUNNING) and not turn.is_over:
-                turn.give_up()
-                task.cancel()
-            elif run.pause is not None:
-                turn.is_stopping = True
+            self._checks.all()
 
     def _wake(self) -> None:
         self._idle.clear()
@@ -277,7 +258,7 @@ class Worker:
                 task.cancel()
             turn.was_held_before_beat = True
         for run_id, epoch in self._strays.among(held, self._turns):
-            self._soon(self._strays.hand_back(run_id, epoch, self.id, self._turns))
+            self._checks.soon(self._strays.hand_back(run_id, epoch, self.id, self._turns))
 
     def _lost_all(self) -> None:
         """The lease is gone: leave every run, and come back as a new worker."""

@@ -6,7 +6,9 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from agentflow.requests import DeclareSchedule
+from agentflow.requests import ReceiveDelivery
+from agentflow.states import DeliveryOutcome
+from agentflow.tasks.schedule import Schedule
 from agentflow.worker import hosts
 from tests.crash.programs import opened, short, trigger
 from tests.support.ledger import note
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from agentflow import AgentFlow
 
 AT = datetime(2026, 3, 2, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
 MUCH = 100
 
 
@@ -115,28 +118,68 @@ async def resume(app: AgentFlow) -> None:
 
 
 async def declare(app: AgentFlow) -> None:
-    declared = DeclareSchedule(
-        id="daily",
-        task="short",
-        version="1",
-        rule="0 12 * * *",
-        timezone="UTC",
-        input=short.encode_json({"n": 3}),
-        first_fire_at=AT,
-    )
-    await app.client.declare_schedules([declared])
+    await app.client.schedules.declare([Schedule(short, "0 12 * * *", id="daily", input={"n": 3})])
+
+
+async def upsert(app: AgentFlow) -> None:
+    await app.client.schedules.upsert(Schedule(short, "0 12 * * *", id="daily", input={"n": 3}), by="the test")
+
+
+async def plan(app: AgentFlow) -> None:
+    for schedule in await app.client.schedules.all():
+        await app.client.schedules.plan(schedule, AT)
 
 
 async def fire(app: AgentFlow) -> None:
-    [schedule] = await app.client.schedules()
-    run = await app.client.fire(schedule, at=AT, next_at=AT + timedelta(days=1))
-    if run is not None:
-        note("FIRED", run.id)
+    [schedule] = await app.client.schedules.all()
+    fired = await app.client.schedules.fire(schedule, at=AT, next_at=AT + DAY)
+    if fired is not None and fired.run_id is not None:
+        note("FIRED", fired.run_id)
+
+
+async def fire_by_hand(app: AgentFlow) -> None:
+    if not (await app.client.runs()).items:
+        await app.client.schedules.trigger("daily", by="the test")
+
+
+async def start_queued(app: AgentFlow) -> None:
+    for occurrence in await app.client.schedules.queued():
+        await app.client.schedules.start_queued(occurrence)
+
+
+async def miss(app: AgentFlow) -> None:
+    [schedule] = await app.client.schedules.all()
+    await app.client.schedules.miss(schedule, at=AT, count=3, next_at=AT + 3 * DAY)
+
+
+async def remove(app: AgentFlow) -> None:
+    for schedule in await app.client.schedules.all():
+        await app.client.schedules.remove(schedule.id, by="the test")
+
+
+async def backfill(app: AgentFlow) -> None:
+    if not await app.client.schedules.backfills("daily"):
+        await app.client.schedules.backfill("daily", since=AT - DAY, until=AT, by="the test")
+
+
+async def fill_in(app: AgentFlow) -> None:
+    for backfill in await app.client.schedules.open_backfills():
+        await app.client.schedules.advance_backfill(backfill, at=backfill.cursor, next_at=backfill.cursor + DAY)
+
+
+def _received(**given: Any) -> ReceiveDelivery:
+    started = {"run": short.request(short.encode_json({"n": 3}), origin="webhook /hook")}
+    about = {"webhook": "/hook", "delivery_id": "dlv-1", "digest": "d", "headers": "[]", "body": '{"n": 3}'}
+    return ReceiveDelivery(**about | (given or started))
 
 
 async def deliver(app: AgentFlow) -> None:
-    made = await app.client.deliver("/hook", "short", {"n": 3}, delivery_id="dlv-1", digest="d")
-    note("DELIVERED", made.delivery_id)
+    receipt = await app.client.deliveries.receive(_received())
+    note("DELIVERED", receipt.delivery.delivery_id)
+
+
+async def refuse(app: AgentFlow) -> None:
+    await app.client.deliveries.receive(_received(outcome=DeliveryOutcome.REFUSED, reason="no such order"))
 
 
 async def nothing(app: AgentFlow) -> None:
@@ -165,7 +208,16 @@ ACTS: dict[str, tuple[dict[str, Any], Callable[..., Awaitable[None]]]] = {
     "cancel": (ALONE, cancel),
     "resume": (ALONE, resume),
     "declare": (ALONE, declare),
+    "upsert": (ALONE, upsert),
+    "plan": (ALONE, plan),
     "fire": (ALONE, fire),
+    "fire_by_hand": (ALONE, fire_by_hand),
+    "start_queued": (ALONE, start_queued),
+    "miss": (ALONE, miss),
+    "remove": (ALONE, remove),
+    "backfill": (ALONE, backfill),
+    "fill_in": (ALONE, fill_in),
     "deliver": (ALONE, deliver),
+    "refuse": (ALONE, refuse),
     "open_and_close": (WORKING, nothing),
 }

@@ -115,13 +115,13 @@ BUGS = [
         "at_most_once",
     ),
     Bug(
-        "an occurrence is not looked up",
-        "store/triggers.py",
-        "if advanced == 0 or tx.row(OCCURRED, key) is not None:",
-        "if False:",
+        "a schedule that has fired does not go on",
+        "store/scheduling/firing.py",
+        "    _advance(tx, held, request.next_fire_at, request.fire_at)\n",
+        "",
         "every_verb",
     ),
-    Bug("a delivery is not looked up", "store/triggers.py", "if known is not None:", "if False:", "every_verb"),
+    Bug("a delivery is not looked up", "store/receiving/deliveries.py", "if known is None:", "if True:", "every_verb"),
     Bug(
         "an idempotency key is not looked up",
         "store/triggering.py",

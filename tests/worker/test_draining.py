@@ -185,7 +185,7 @@ def is_heard(pid: int) -> bool:
 
 def test_a_request_in_hand_is_answered_and_no_further_one_is_taken(agentflow: Shell) -> None:
     agentflow.write("app.py", OFFICE)
-    started = agentflow.start("ui", "app.py", "--port", "0", "--json")
+    started = agentflow.start("ui", "app.py", "--dev", "--port", "0", "--json")
     address = urlsplit(started.document()["address"])
     body = json.dumps({"task": "greet", "input": {"name": "tom"}}).encode()
     head = (
@@ -222,7 +222,7 @@ def is_refused(host: str | None, port: int | None) -> bool:
 
 
 def test_pages_linger_until_a_balancer_has_noticed(agentflow: Shell) -> None:
-    started = agentflow.start("ui", "--port", "0", "--linger", "60s", "--health", "127.0.0.1:0", "--json")
+    started = agentflow.start("ui", "--dev", "--port", "0", "--linger", "60s", "--health", "127.0.0.1:0", "--json")
     document = started.document()
     assert status_of(f"{document['address']}/health/ready") == 200
     started.process.send_signal(signal.SIGTERM)

@@ -34,9 +34,9 @@ def answered(run: str, first: str, second: str) -> int:
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_with_one_secret_any_inbox_takes_the_form_of_another(agentflow: Shell) -> None:
     agentflow.write("app.py", OFFICE)
-    alone = agentflow.start("ui", "--port", "0", "--json").document()["address"]
+    alone = agentflow.start("ui", "--dev", "--port", "0", "--json").document()["address"]
     agentflow.environment |= {INBOX_SECRET_VARIABLE: SECRET}
-    first, second = (agentflow.start("ui", "--port", "0", "--json").document()["address"] for _ in range(2))
+    first, second = (agentflow.start("ui", "--dev", "--port", "0", "--json").document()["address"] for _ in range(2))
     ids = [agentflow("trigger", "app.py:greet", "--input", '{"name": "x"}', "--json").document["id"] for _ in range(2)]
     assert answered(ids[0], first, alone) == 403
     assert answered(ids[0], first, second) == 200
@@ -47,7 +47,7 @@ def test_with_one_secret_any_inbox_takes_the_form_of_another(agentflow: Shell) -
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_a_secret_that_could_be_guessed_is_refused_and_not_shown(agentflow: Shell) -> None:
     agentflow.environment |= {INBOX_SECRET_VARIABLE: "abc12345"}
-    ended = agentflow("ui", "--port", "0")
+    ended = agentflow("ui", "--dev", "--port", "0")
     assert ended.code == 2
     assert f"{INBOX_SECRET_VARIABLE} has 8 characters; wanted 32 or more" in ended.err
     assert "abc12345" not in ended.err

@@ -26,9 +26,9 @@ APP = """
     import time
     from pathlib import Path
 
-    from agentflow import schedule, task
+    from agentflow import task
 
-    @schedule("every 1h")
+    @task.schedule("every 1h")
     @task
     async def holds_up() -> None:
         Path("begun").touch()

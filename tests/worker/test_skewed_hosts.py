@@ -21,7 +21,7 @@ APP = """
     import asyncio
     from datetime import UTC, datetime
 
-    from agentflow import Retry, operation, schedule, sleep, step, task, wait_for_approval
+    from agentflow import Retry, operation, sleep, step, task, wait_for_approval
 
 
     @step
@@ -59,7 +59,7 @@ APP = """
         await hold()
 
 
-    @schedule("* * * * * *", id="seconds")
+    @task.schedule("* * * * * *", id="seconds")
     @task
     async def ticks() -> None: ...
 """
@@ -120,9 +120,9 @@ async def test_a_schedule_fires_by_the_servers_clock_once_each_time(agentflow: S
     client = Client(store)
     try:
         async for _ in client.changes():
-            if len(await client.occurrences("seconds", limit=100)) >= 5:
+            if len((await client.schedules.occurrences("seconds", limit=100)).items) >= 5:
                 break
-        found = await client.occurrences("seconds", limit=100)
+        found = (await client.schedules.occurrences("seconds", limit=100)).items
         assert len({one.fire_at for one in found}) == len(found)
         assert all(abs(one.fire_at - one.created_at) < timedelta(seconds=10) for one in found)
         assert all(one.created_at >= one.fire_at for one in found), "it fired early"

@@ -6,18 +6,19 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from agentflow.errors import LeaseLost, StoreUnavailable
-from agentflow.requests import Completed, DeclareSchedule, Deliver, Fire, HandedBack, SendEvent
+from agentflow.requests import Completed, HandedBack, SendEvent
 from agentflow.store import Store, open_store
 from tests.crash.programs import call_and_decide, mixed_result, work
 from tests.support.checker import Tables
+from tests.support.deliveries import a_delivery
 from tests.support.processes import first_ended
 from tests.support.proxy import Act, Proxy
+from tests.support.schedules import due, planned
 from tests.support.stores import a_decision, a_gate, a_gated_run, a_trigger, a_turn, an_entry, claimed
 
 if TYPE_CHECKING:
@@ -61,16 +62,11 @@ async def _send_event(store: Store) -> Again:
 
 async def _deliver(store: Store) -> Again:
     run = a_trigger(idempotency_key="hook")
-    return lambda: store.deliver(Deliver(webhook="/hook", delivery_id="dlv-1", digest="d", run=run))
+    return lambda: store.receive_delivery(a_delivery(run=run))
 
 
 async def _fire(store: Store) -> Again:
-    at = store.now()
-    declared = DeclareSchedule(
-        id="daily", task="review", version="1", rule="0 12 * * *", timezone="UTC", input="{}", first_fire_at=at
-    )
-    await store.declare_schedules([declared], ["review"])
-    fire = Fire(schedule_id="daily", fire_at=at, next_fire_at=at + timedelta(days=1), run=a_trigger())
+    fire = due(await planned(store))
     return lambda: store.fire(fire)
 
 
