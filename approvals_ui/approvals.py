@@ -12,6 +12,7 @@ from agentflow.client import UNCHANGED
 from agentflow.errors import Conflict, InvalidDecision, StoreUnavailable
 from agentflow.records import Approval
 from agentflow.states import Verdict
+from approvals_ui.access import caller_of, needs
 from approvals_ui.actions import acted
 from approvals_ui.desk import Desk
 from approvals_ui.drafts import Draft
@@ -29,6 +30,7 @@ class ApprovalPages(Controller):
 
     path = "/approvals"
     include_in_schema = False
+    opt = needs("approvals:read")
 
     @get("/{approval_id:str}")
     async def one(self, request: Asked, desk: NamedDependency[Desk], approval_id: FromPath[str]) -> Response[str]:
@@ -36,18 +38,18 @@ class ApprovalPages(Controller):
         approval = await desk.client.approval(approval_id)
         part = request.query_params.get("fragment")
         if part == "preview":
-            return fragment(desk, "preview.html", approval=approval, draft=Draft(approval))
+            return fragment(request, desk, "preview.html", approval=approval, draft=Draft(approval))
         if not approval.is_pending:
             context = await outcome_context(desk.client, approval)
             if part:
-                return fragment(desk, "outcome.html", approval=approval, **context)
+                return fragment(request, desk, "outcome.html", approval=approval, **context)
             around = await surroundings(desk.client, approval)
             return await page(request, desk, "approval_decided.html", approval=approval, **context, **around)
         if part:
-            return fragment(desk, "undecided.html", approval=approval)
+            return fragment(request, desk, "undecided.html", approval=approval)
         return await _asked(request, desk, Draft(approval))
 
-    @post("/{approval_id:str}/decisions", status_code=200)
+    @post("/{approval_id:str}/decisions", status_code=200, opt=needs("approvals:decide"))
     async def decide(self, request: Asked, desk: NamedDependency[Desk], approval_id: FromPath[str]) -> Response[Any]:
         """Record the decision, or show what is still missing for it: nothing else is stored."""
         approval = await desk.client.approval(approval_id)
@@ -65,7 +67,7 @@ class ApprovalPages(Controller):
     async def preview(self, request: Asked, desk: NamedDependency[Desk], approval_id: FromPath[str]) -> Response[str]:
         """The changes as typed so far, for the panel beside the form. Nothing is stored."""
         draft = Draft(await desk.client.approval(approval_id), await submission_of(request))
-        return fragment(desk, "changes.html", draft=draft)
+        return fragment(request, desk, "changes.html", draft=draft)
 
 
 async def _reject(request: Asked, desk: Desk, draft: Draft) -> Response[Any]:
@@ -91,7 +93,7 @@ async def _record(request: Asked, desk: Desk, draft: Draft, verdict: Verdict) ->
         await desk.client.decide(
             approval.id,
             verdict,
-            by=desk.reviewer,
+            by=caller_of(request).name,
             channel="web",
             comment=draft.comment,
             data=draft.value if verdict is Verdict.CORRECT else UNCHANGED,

@@ -11,10 +11,12 @@ from litestar.response import Redirect, Stream
 from agentflow.client import Client
 from agentflow.conversation import Conversation, ModelCall, ToolUse, request_of
 from agentflow.records import Approval, Run
+from approvals_ui.access import needs, streamed
+from approvals_ui.caller import Caller
 from approvals_ui.desk import Desk
 from approvals_ui.forms import first, submission_of
 from approvals_ui.problems import Refused
-from approvals_ui.streams import pumped
+from approvals_ui.resuming import last_read
 from approvals_ui.talks import talks_of
 from approvals_ui.tokens import words
 from approvals_ui.views import Asked, page
@@ -28,25 +30,26 @@ class ConversationPages(Controller):
 
     path = "/runs/{run_id:str}"
     include_in_schema = False
+    opt = needs("runs:read")
 
     @get("/tokens")
     async def tokens(
         self, request: Asked, desk: NamedDependency[Desk], run_id: FromPath[str], after: FromQuery[int] = 0
     ) -> Stream:
         """What is being said, from piece `after` on or from the browser's Last-Event-ID."""
-        resumed = request.headers.get("last-event-id", "")
-        if resumed and not (resumed.isascii() and resumed.isdigit()):
-            raise Refused(400, "Last-Event-ID is no id of this stream; leave it out to follow from the beginning")
+        start = last_read(request, after=after, otherwise="follow from the beginning") or 0
         run = await desk.client.run(run_id)
-        events = words(desk.client, desk.streams, run.id, after=int(resumed) if resumed else after)
+        events = words(desk.client, desk.streams, run.id, after=start)
         headers = {"x-accel-buffering": "no"}
-        return Stream(pumped(events), media_type="text/event-stream", headers=headers)
+        return Stream(streamed(request, desk, events), media_type="text/event-stream", headers=headers)
 
-    @post("/tell")
-    async def tell(self, request: Asked, desk: NamedDependency[Desk], run_id: FromPath[str]) -> Redirect:
+    @post("/tell", opt=needs("runs:write"))
+    async def tell(
+        self, request: Asked, desk: NamedDependency[Desk], caller: NamedDependency[Caller], run_id: FromPath[str]
+    ) -> Redirect:
         """Send the agent a message."""
         text = first(await submission_of(request), "text").replace("\r\n", "\n").strip()
-        await desk.client.tell(run_id, text, by=desk.reviewer)
+        await desk.client.tell(run_id, text, by=caller.name)
         return Redirect(f"/runs/{run_id}", status_code=303)
 
     @get("/calls/{key:path}")

@@ -14,6 +14,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 
 from agentflow.records import CostsRow, Spent
+from approvals_ui.access import needs
 from approvals_ui.desk import Desk
 from approvals_ui.problems import Refused
 from approvals_ui.views import Asked, page
@@ -54,6 +55,7 @@ class CostPages(Controller):
 
     path = "/costs"
     include_in_schema = False
+    opt = needs("costs:read")
 
     @get()
     async def costs(

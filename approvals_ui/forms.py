@@ -4,9 +4,10 @@ from typing import Final
 from urllib.parse import parse_qs
 
 from agentflow.approvals import Submission
+from approvals_ui.caller import caller_in
 from approvals_ui.desk import Desk
 from approvals_ui.problems import Refused
-from approvals_ui.sessions import COOKIE, FIELD, token_holds
+from approvals_ui.sessions import FIELD, sent_cookie, token_holds
 from approvals_ui.views import Asked
 
 MOST_FIELDS: Final = 50_000
@@ -32,12 +33,13 @@ def first(submission: Submission, name: str, default: str = "") -> str:
 
 
 async def require_token(request: Asked) -> None:
-    """Let a form through only if a page of this very session rendered it."""
-    if request.method != "POST":
+    """Let a form through only if a page of this very session rendered it; a program sends its token instead."""
+    caller = caller_in(request.scope)
+    if request.method != "POST" or (caller is not None and caller.is_program):
         return
     desk: Desk = request.app.state.desk
     token = first(await submission_of(request), FIELD)
-    if not token_holds(desk.secret, request.cookies.get(COOKIE), token):
+    if not token_holds(desk.secret, sent_cookie(request), token):
         raise Refused(
             403,
             "This form does not belong to your session: the inbox was started anew, or the page is not ours. "

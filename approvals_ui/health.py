@@ -3,6 +3,7 @@
 from litestar import Response, get
 from litestar.di import NamedDependency
 
+from approvals_ui.access import OPEN, needs
 from approvals_ui.desk import Desk
 
 
@@ -19,7 +20,7 @@ async def _ready(desk: NamedDependency[Desk]) -> Response[dict[str, str]]:
     return Response({"status": "ready"})
 
 
-health = get("/health", tags=["health"], operation_id="health")(_alive)
-ready = get("/ready", tags=["health"], operation_id="ready")(_ready)
-health_live = get("/health/live", tags=["health"], operation_id="health_live")(_alive)
-health_ready = get("/health/ready", tags=["health"], operation_id="health_ready")(_ready)
+health = get("/health", tags=["health"], operation_id="health", opt=needs(OPEN))(_alive)
+ready = get("/ready", tags=["health"], operation_id="ready", opt=needs(OPEN))(_ready)
+health_live = get("/health/live", tags=["health"], operation_id="health_live", opt=needs(OPEN))(_alive)
+health_ready = get("/health/ready", tags=["health"], operation_id="health_ready", opt=needs(OPEN))(_ready)

@@ -10,11 +10,22 @@ from litestar.params import FromQuery
 from litestar.response import Redirect
 
 from agentflow.records import Approval
+from approvals_ui.access import SIGNED_IN, needs
+from approvals_ui.caller import Caller
 from approvals_ui.desk import Desk
 from approvals_ui.drafts import Draft
 from approvals_ui.views import Asked, fragment, page
 
 PAGE_SIZE: Final = 50
+HOMES: Final = (
+    ("approvals:read", "/inbox"),
+    ("runs:read", "/runs"),
+    ("queues:read", "/queues"),
+    ("costs:read", "/costs"),
+    ("schedules:read", "/schedules"),
+    ("webhooks:read", "/webhooks"),
+    ("tokens:write", "/tokens"),
+)
 OVERDUE, TODAY, LATER = "Overdue", "Due within a day", "Later"
 SAMPLE: Final = """from agentflow import task, wait_for_approval
 
@@ -26,11 +37,12 @@ class InboxPages(Controller):
     """`/` and `/inbox`."""
 
     include_in_schema = False
+    opt = needs("approvals:read")
 
-    @get("/")
-    async def home(self) -> Redirect:
-        """The inbox is the first page."""
-        return Redirect("/inbox", status_code=303)
+    @get("/", opt=needs(SIGNED_IN))
+    async def home(self, caller: NamedDependency[Caller]) -> Redirect:
+        """The inbox is the first page, or for whoever may not read that the first of the others."""
+        return Redirect(next((path for scope, path in HOMES if caller.may(scope)), "/inbox"), status_code=303)
 
     @get("/inbox")
     async def listing(
@@ -56,7 +68,7 @@ class InboxPages(Controller):
             "counts": await desk.client.counts(),
         }
         if request.query_params.get("fragment"):
-            return fragment(desk, "inbox_rows.html", **shown, is_first_run=False, sample=SAMPLE)
+            return fragment(request, desk, "inbox_rows.html", **shown, is_first_run=False, sample=SAMPLE)
         focused = next((one for one in found.items if one.id == selected), next(iter(found.items), None))
         shown["is_first_run"] = not found.items and not q and await _is_first_run(desk)
         shown.pop("counts")

@@ -5,20 +5,19 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from litestar.response import Stream
 
+from approvals_ui.access import needs, streamed
 from approvals_ui.desk import Desk
-from approvals_ui.problems import Refused
-from approvals_ui.streams import stream
+from approvals_ui.resuming import last_read
+from approvals_ui.streams import follow
 from approvals_ui.views import Asked
 
 
-@get("/events", include_in_schema=False)
+@get("/live", include_in_schema=False, opt=needs("approvals:read", "runs:read"))
 async def events(request: Asked, desk: NamedDependency[Desk], after: FromQuery[int | None] = None) -> Stream:
     """The stream of changes, from `after`, from the browser's Last-Event-ID, or from now on."""
-    resumed = request.headers.get("last-event-id", "")
-    if resumed and not (resumed.isascii() and resumed.isdigit()):
-        raise Refused(400, "Last-Event-ID is no id of this stream; leave it out to follow from now on")
-    start = int(resumed) if resumed else after
+    start = last_read(request, after=after, otherwise="follow from now on")
     if start is None:
         start = await desk.client.head()
     headers = {"x-accel-buffering": "no"}
-    return Stream(stream(desk.client, desk.streams, after=start), media_type="text/event-stream", headers=headers)
+    events_from = follow(desk.client, desk.streams, after=start)
+    return Stream(streamed(request, desk, events_from), media_type="text/event-stream", headers=headers)

@@ -3,7 +3,7 @@
 import logging
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -17,6 +17,7 @@ from agentflow.errors import (
     ApprovalExpired,
     CallbackLapsed,
     Conflict,
+    DefinitionError,
     FieldProblem,
     ForkRefused,
     IllegalTransition,
@@ -44,6 +45,7 @@ STATUS_OF: Final[dict[type[AgentflowError], int]] = {
     StaleVersion: 412,
     QueueFull: 429,
     Conflict: 409,
+    DefinitionError: 422,  # a schedule that a program makes
     ForkRefused: 422,
     IllegalTransition: 409,
     InvalidDecision: 422,
@@ -62,7 +64,7 @@ TEXTS: Final = {
     400: "The request cannot be read. Nothing was changed.",
     403: "This is not allowed. Nothing was changed.",
     404: "There is nothing under this address.",
-    405: "This address does not take that method. Nothing was changed.",
+    405: "This address does not take that method; the header Allow names those it takes. Nothing was changed.",
     413: "The request is larger than this address takes. Nothing was changed.",
     415: "This address does not take that content type. Nothing was changed.",
     500: "Something went wrong in the inbox itself. Nothing more is known to have been changed.",
@@ -74,10 +76,23 @@ PROBLEM_JSON: Final = "application/problem+json"
 
 
 class Refused(HTTPException):
-    """An answer of ours whose text is fit for whoever asked; nothing was changed."""
+    """An answer of ours whose text is fit for whoever asked; nothing was changed.
 
-    def __init__(self, status: int, text: str) -> None:
-        super().__init__(detail=text, status_code=status)
+    `kind` names the problem where the status alone does not, `errors` the fields it is about.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        text: str,
+        *,
+        kind: str = "",
+        errors: Sequence[FieldProblem] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail=text, status_code=status, headers=None if headers is None else dict(headers))
+        self.kind = kind
+        self.errors = tuple(errors)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +105,7 @@ class ProblemDocument:
     detail: str
     errors: Sequence[FieldProblem] = ()
     facts: dict[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 def describe(error: Exception) -> ProblemDocument:
@@ -99,15 +115,11 @@ def describe(error: Exception) -> ProblemDocument:
         if status is not None:
             return _of_ours(error, status)
     if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
-        status = error.status_code
-        text = error.detail if isinstance(error, Refused) else TEXTS.get(status, TEXTS[400])
-        return ProblemDocument(
-            type=_kind(HTTPStatus(status).phrase), title=HTTPStatus(status).phrase, status=status, detail=text
-        )
+        return _of_http(error)
     reference = secrets.token_hex(4)
     log.error("unexpected error %s", reference, exc_info=error)
     detail = f"{TEXTS[500]} The log has the details under {reference}."
-    return ProblemDocument(type=_kind("internal error"), title="Internal error", status=500, detail=detail)
+    return ProblemDocument(type=kind_of("internal error"), title="Internal error", status=500, detail=detail)
 
 
 def as_json(document: ProblemDocument) -> Response[dict[str, Any]]:
@@ -121,22 +133,32 @@ def as_json(document: ProblemDocument) -> Response[dict[str, Any]]:
     }
     if document.errors:
         body["errors"] = [{"field": one.field, "found": one.found, "wanted": one.wanted} for one in document.errors]
-    return Response(body, status_code=document.status, media_type=PROBLEM_JSON, headers=_headers(document.status))
+    return Response(body, status_code=document.status, media_type=PROBLEM_JSON, headers=_headers(document))
 
 
 def answer(request: Asked, error: Exception) -> Response[Any]:
     """Whatever an endpoint raised, as a page or a problem document. It asks the store for nothing."""
     document = describe(error)
-    if not _wants_page(request):
+    if not wants_page(request):
         return as_json(document)
     kept = request.state.get("submission") if isinstance(error, StoreUnavailable) else None
     response = bare_page(
         request, request.app.state.desk, "error.html", status=document.status, problem=document, kept=kept
     )
-    response.headers.update(_headers(document.status))
+    response.headers.update(_headers(document))
     if isinstance(error, StoreUnavailable) and request.method == "GET":
         response.headers["refresh"] = "5"
     return response
+
+
+def _of_http(error: HTTPException) -> ProblemDocument:
+    status, headers = error.status_code, dict(error.headers or {})
+    if isinstance(error, Refused):
+        title = error.kind.replace("-", " ").capitalize() or HTTPStatus(status).phrase
+        text, errors = error.detail, error.errors
+    else:
+        title, text, errors = HTTPStatus(status).phrase, TEXTS.get(status, TEXTS[400]), ()
+    return ProblemDocument(type=kind_of(title), title=title, status=status, detail=text, errors=errors, headers=headers)
 
 
 def _of_ours(error: AgentflowError, status: int) -> ProblemDocument:
@@ -146,9 +168,14 @@ def _of_ours(error: AgentflowError, status: int) -> ProblemDocument:
     facts = {}
     if isinstance(error, AlreadyDecided):
         facts = {"outcome": error.outcome, "decided_by": error.decided_by}
-    title = re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).capitalize()
+    title = title_of(type(error))
     detail = str(error)
-    return ProblemDocument(type=_kind(title), title=title, status=status, detail=detail, errors=errors, facts=facts)
+    return ProblemDocument(type=kind_of(title), title=title, status=status, detail=detail, errors=errors, facts=facts)
+
+
+def title_of(kind: type[AgentflowError]) -> str:
+    """What problems made of such an error are called: "Run not found"."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", kind.__name__).capitalize()
 
 
 def _of_the_store(error: StoreUnavailable) -> ProblemDocument:
@@ -158,19 +185,22 @@ def _of_the_store(error: StoreUnavailable) -> ProblemDocument:
     if error.may_be_stored:
         kind, title = "outcome unknown", "Outcome unknown"
     facts = {"may_be_stored": error.may_be_stored}
-    return ProblemDocument(type=_kind(kind), title=title, status=status, detail=TEXTS[status], facts=facts)
+    return ProblemDocument(type=kind_of(kind), title=title, status=status, detail=TEXTS[status], facts=facts)
 
 
-def _kind(title: str) -> str:
+def kind_of(title: str) -> str:
+    """The `type` of the problems with this title, which stays for good."""
     return f"urn:agentflow:problem:{title.lower().replace(' ', '-')}"
 
 
-def _headers(status: int) -> dict[str, str]:
-    return {"retry-after": "1"} if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS) else {}
+def _headers(document: ProblemDocument) -> dict[str, str]:
+    """With those of the error itself: which methods there are (405), when to come again."""
+    is_for_now = document.status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
+    return ({"retry-after": "1"} if is_for_now else {}) | dict(document.headers)
 
 
-def _wants_page(request: Asked) -> bool:
+def wants_page(request: Asked) -> bool:
     """Whether a person's browser asked: the API, the hooks and programs that accept no HTML get JSON."""
-    if request.url.path.startswith(("/api/", "/hooks/", "/health", "/ready", "/events", "/static/")):
+    if request.url.path.startswith(("/api/", "/hooks/", "/health", "/ready", "/live", "/static/")):
         return False
     return "text/html" in request.headers.get("accept", "")

@@ -6,7 +6,9 @@ It wraps Litestar's own dispatch, so that a 404, a 405 or a refused body has the
 from __future__ import annotations
 
 import ipaddress
+import json
 from collections.abc import Collection
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,10 +16,13 @@ from litestar.datastructures import Headers, MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
+from approvals_ui.problems import PROBLEM_JSON, kind_of
+
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # Other hosts and senders are the purpose of these: a webhook proves itself by its signature, a callback by its token.
 PROVEN: Final = ("/hooks/", "/api/v1/callbacks/")
 FORMS_TOO: Final = ("/api/",)
+BEARER: Final = "bearer "  # no page of another site can have a browser send it unless we said that it may
 
 CONTENT_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -56,14 +61,14 @@ class Protection:
         if refusal is None:
             await self._app(scope, receive, protected)
         else:
-            await _refuse(protected, *refusal)
+            await _refuse(protected, *refusal, path=scope["path"])
 
     def _refusal(self, scope: HTTPScope) -> tuple[int, str] | None:
         headers = Headers.from_scope(scope)
         host = headers.get("host", "")
         if not self._serves(host):
             return 421, "This inbox does not answer to that host name. Open it under the address it printed at start."
-        if scope["method"] in SAFE_METHODS:
+        if scope["method"] in SAFE_METHODS or headers.get("authorization", "")[:7].lower() == BEARER:
             return None
         strict = scope["path"].startswith(FORMS_TOO)
         if not _same_origin(headers, f"{scope['scheme']}://{host}", strict=strict):
@@ -107,8 +112,13 @@ def _protect(headers: MutableScopeHeaders, path: str) -> None:
     headers["cache-control"] = "no-cache" if path.startswith(("/static/", "/schema/assets/")) else "no-store"
 
 
-async def _refuse(send: Send, status: int, text: str) -> None:
-    body = text.encode()
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+async def _refuse(send: Send, status: int, text: str, *, path: str) -> None:
+    """A text for people, and for programs a problem document as everywhere in the API."""
+    kind, body = b"text/plain; charset=utf-8", text.encode()
+    if path.startswith(FORMS_TOO):
+        title = HTTPStatus(status).phrase
+        problem = {"type": kind_of(title), "title": title, "status": status, "detail": text}
+        kind, body = PROBLEM_JSON.encode(), json.dumps(problem).encode()
+    headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body, "more_body": False})

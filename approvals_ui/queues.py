@@ -12,6 +12,8 @@ from agentflow.approvals import Submission
 from agentflow.errors import InvalidSetting, QueueNotFound
 from agentflow.limits import UNLIMITED, Budget, Limits, Rate
 from agentflow.records import QueueState
+from approvals_ui.access import needs
+from approvals_ui.caller import Caller
 from approvals_ui.desk import Desk
 from approvals_ui.forms import first, submission_of
 from approvals_ui.views import Asked, fragment, page
@@ -26,13 +28,14 @@ class QueuePages(Controller):
 
     path = "/queues"
     include_in_schema = False
+    opt = needs("queues:read")
 
     @get()
     async def listing(self, request: Asked, desk: NamedDependency[Desk]) -> Response[str]:
         """Every queue with its limits and what is going on in it."""
         queues = await desk.client.queues()
         if request.query_params.get("fragment"):
-            return fragment(desk, "queue_rows.html", queues=queues)
+            return fragment(request, desk, "queue_rows.html", queues=queues)
         return await page(request, desk, "queues.html", queues=queues)
 
     @get("/{name:str}")
@@ -40,24 +43,26 @@ class QueuePages(Controller):
         """One queue, with the forms that change it and who has changed it before."""
         return await _shown(request, desk, await _queue(desk, name))
 
-    @post(["/{name:str}/pause", "/{name:str}/resume", "/{name:str}/reset"])
-    async def steer(self, request: Asked, desk: NamedDependency[Desk], name: FromPath[str]) -> Redirect:
+    @post(["/{name:str}/pause", "/{name:str}/resume", "/{name:str}/reset"], opt=needs("queues:write"))
+    async def steer(
+        self, request: Asked, desk: NamedDependency[Desk], caller: NamedDependency[Caller], name: FromPath[str]
+    ) -> Redirect:
         """Pause the queue, serve it again, or give it the limits its code declares."""
         reason = first(await submission_of(request), "reason").strip()
         client = desk.client
         verbs = {"pause": client.pause_queue, "resume": client.resume_queue, "reset": client.reset_queue}
-        after = await verbs[request.url.path.rpartition("/")[2]](name, by=desk.reviewer, reason=reason)
+        after = await verbs[request.url.path.rpartition("/")[2]](name, by=caller.name, reason=reason)
         return Redirect(f"/queues/{after.name}", status_code=303)
 
-    @post("/{name:str}/limits")
-    async def limit(self, request: Asked, desk: NamedDependency[Desk], name: FromPath[str]) -> Response[Any]:
+    @post("/{name:str}/limits", opt=needs("queues:write"))
+    async def limit(
+        self, request: Asked, desk: NamedDependency[Desk], caller: NamedDependency[Caller], name: FromPath[str]
+    ) -> Response[Any]:
         """Change the limits; what was typed comes back with what is wrong with it."""
         queue, submission = await _queue(desk, name), await submission_of(request)
         try:
             limits = _limits(submission)
-            await desk.client.set_queue_limits(
-                name, limits, by=desk.reviewer, reason=first(submission, "reason").strip()
-            )
+            await desk.client.set_queue_limits(name, limits, by=caller.name, reason=first(submission, "reason").strip())
         except InvalidSetting as error:
             typed = {field: first(submission, field) for field in typed_limits(UNLIMITED)}
             return await _shown(request, desk, queue, typed=typed, problem=str(error), status=422)

@@ -1,5 +1,6 @@
 """The run pages: what runs there are, and what one of them did."""
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from litestar.params import FromPath, FromQuery
 from agentflow.client import Client
 from agentflow.records import Approval
 from agentflow.states import RunStatus
+from approvals_ui.access import needs
 from approvals_ui.conversations import spoken
 from approvals_ui.desk import Desk
 from approvals_ui.steering import may
@@ -28,27 +30,33 @@ class RunPages(Controller):
 
     path = "/runs"
     include_in_schema = False
+    opt = needs("runs:read")
 
     @get()
     async def listing(
         self,
         request: Asked,
         desk: NamedDependency[Desk],
+        *,
         status: FromQuery[list[RunStatus] | None] = None,
+        tag: FromQuery[list[str] | None] = None,
         q: FromQuery[str] = "",
         cursor: FromQuery[str | None] = None,
     ) -> Response[str]:
-        """Runs, newest first."""
-        found = await desk.client.runs(statuses=status or (), search=q.strip() or None, cursor=cursor, limit=PAGE_SIZE)
+        """Runs, newest first; of several tags, those that have them all."""
+        found = await desk.client.runs(
+            statuses=status or (), tags=tag or (), search=q.strip() or None, cursor=cursor, limit=PAGE_SIZE
+        )
         shown: dict[str, Any] = {
             "runs": found,
             "chosen": status or [],
+            "tags": tag or [],
             "q": q,
             "cursor": cursor,
             "statuses": list(RunStatus),
         }
         if request.query_params.get("fragment"):
-            return fragment(desk, "run_rows.html", counts=await desk.client.counts(), **shown)
+            return fragment(request, desk, "run_rows.html", counts=await desk.client.counts(), **shown)
         return await page(request, desk, "runs.html", **shown)
 
     @get("/{run_id:str}")
@@ -69,7 +77,7 @@ class RunPages(Controller):
         shown |= await _recorded(desk.client, run_id, shown)
         shown |= {"of": of, "upto": upto}
         if request.query_params.get("fragment"):
-            return fragment(desk, "run_body.html", **shown)
+            return fragment(request, desk, "run_body.html", **shown)
         return await page(request, desk, "run.html", **shown)
 
 
@@ -80,6 +88,7 @@ async def _shown(client: Client, run_id: str, *, tab: str, after: int) -> dict[s
         "run": run,
         "why": await client.why(run_id),
         "failure": failure_of(run.error),
+        "tags": json.loads(run.tags or "[]"),
         "approvals": approvals.items,
         "children": await client.runs(parent_id=run_id, limit=PAGE_SIZE),
         "tab": "logs" if tab == "logs" else "timeline",

@@ -1,44 +1,38 @@
-"""The API's reference: Swagger UI from its Python package, so that it works without a network."""
+"""The API's OpenAPI document, and its reference: Swagger UI from its Python package, so that it needs no network."""
 
-from typing import Any, Final
+import json
+from typing import Final
 
-from litestar import Request, Router
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+from litestar import MediaType, Response, Router, get
 from litestar.static_files import create_static_files_router
 from swagger_ui_bundle import swagger_ui_path
 
-from approvals_ui.views import ENVIRONMENT
+from approvals_ui.access import OPEN, needs
+from approvals_ui.api.document import document_of
+from approvals_ui.views import ENVIRONMENT, Asked
 
 ASSETS: Final = "/schema-assets"
+DOCUMENT: Final = "/schema/openapi.json"
 
 
-class Reference(OpenAPIRenderPlugin):
-    """Swagger UI in a page without inline scripts, as our content policy wants it."""
-
-    def __init__(self) -> None:
-        super().__init__(path="/")
-
-    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        """The page; its script fetches the schema."""
-        html = ENVIRONMENT.get_template("schema.html").render(
-            assets=ASSETS, document=self.get_openapi_json_route(request), title=openapi_schema["info"]["title"]
-        )
-        return html.encode()
+@get("/")
+async def reference() -> Response[str]:
+    """The reference, in a page without inline scripts, as our content policy wants it."""
+    html = ENVIRONMENT.get_template("schema.html").render(assets=ASSETS, document=DOCUMENT)
+    return Response(html, media_type=MediaType.HTML)
 
 
-def openapi() -> OpenAPIConfig:
-    """The schema at /schema/openapi.json and its reference at /schema."""
-    return OpenAPIConfig(
-        title="agentflow",
-        version="1",
-        description="Start runs, read them, and answer what they ask. Errors are problem documents (RFC 9457).",
-        path="/schema",
-        render_plugins=[Reference(), JsonRenderPlugin(path="/openapi.json")],
-        use_handler_docstrings=True,
-    )
+@get("/openapi.json")
+async def document(request: Asked) -> Response[bytes]:
+    """The OpenAPI 3.1 document."""
+    state = request.app.state
+    if "document" not in state:
+        state["document"] = json.dumps(document_of(request.app), ensure_ascii=False).encode()
+    return Response(state["document"], media_type=MediaType.JSON)
 
 
-def assets() -> Router:
-    """Swagger UI's own files."""
-    return create_static_files_router(path=ASSETS, directories=[swagger_ui_path], name="reference")
+def routes() -> list[Router]:
+    """The reference at /schema, the document below it, and Swagger UI's own files."""
+    pages = Router(path="/schema", route_handlers=[reference, document], opt=needs(OPEN))
+    files = create_static_files_router(path=ASSETS, directories=[swagger_ui_path], name="reference", opt=needs(OPEN))
+    return [pages, files]

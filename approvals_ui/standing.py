@@ -14,6 +14,8 @@ from agentflow.approvals.terms import covers, in_words, terms_of, terms_schema
 from agentflow.durations import duration
 from agentflow.errors import InvalidSetting
 from agentflow.records import Approval, Standing
+from approvals_ui.access import caller_of, needs
+from approvals_ui.caller import Caller
 from approvals_ui.desk import Desk
 from approvals_ui.forms import first, submission_of
 from approvals_ui.problems import Refused
@@ -37,6 +39,7 @@ class StandingPages(Controller):
     """`/standing`, and what the form on a decision page posts to."""
 
     include_in_schema = False
+    opt = needs("approvals:read")
 
     @get("/standing")
     async def listing(self, request: Asked, desk: NamedDependency[Desk]) -> Response[str]:
@@ -46,13 +49,15 @@ class StandingPages(Controller):
         ordered = sorted(found, key=lambda one: not one.one.holds_at(now))
         return await page(request, desk, "standings.html", standings=ordered)
 
-    @post("/standing/{standing_id:str}/revoke")
-    async def revoke(self, desk: NamedDependency[Desk], standing_id: FromPath[str]) -> Redirect:
+    @post("/standing/{standing_id:str}/revoke", opt=needs("approvals:decide"))
+    async def revoke(
+        self, desk: NamedDependency[Desk], caller: NamedDependency[Caller], standing_id: FromPath[str]
+    ) -> Redirect:
         """It decides nothing more."""
-        revoked = await desk.client.revoke_standing(standing_id, by=desk.reviewer)
+        revoked = await desk.client.revoke_standing(standing_id, by=caller.name)
         return Redirect(f"/standing#{revoked.id}", status_code=303)
 
-    @post("/approvals/{approval_id:str}/standing", status_code=200)
+    @post("/approvals/{approval_id:str}/standing", status_code=200, opt=needs("approvals:decide"))
     async def make(self, request: Asked, desk: NamedDependency[Desk], approval_id: FromPath[str]) -> Response[Any]:
         """Say in words what would be approved without asking, and make it once that was looked at."""
         approval = await desk.client.approval(approval_id)
@@ -81,7 +86,7 @@ async def _made(request: Asked, desk: Desk, approval: Approval, always: Always, 
         approval.task,
         approval.tool,
         terms,
-        by=desk.reviewer,
+        by=caller_of(request).name,
         reason=always.reason,
         hold_for=span,
         most_uses=most_uses,

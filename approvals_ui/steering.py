@@ -11,6 +11,8 @@ from litestar.response import Redirect
 from agentflow.client import Client
 from agentflow.records import Run
 from agentflow.states import OPEN, EntryKind, ParentClose, RunStatus, Transition
+from approvals_ui.access import needs
+from approvals_ui.caller import Caller
 from approvals_ui.desk import Desk
 from approvals_ui.forms import first, submission_of
 from approvals_ui.journals import every_entry
@@ -28,6 +30,7 @@ class SteeringPages(Controller):
 
     path = "/runs"
     include_in_schema = False
+    opt = needs("runs:write")
 
     @get(PATHS)
     async def confirm(
@@ -50,36 +53,46 @@ class SteeringPages(Controller):
         )
 
     @post("/{run_id:str}/cancel")
-    async def cancel(self, request: Asked, desk: NamedDependency[Desk], run_id: FromPath[str]) -> Redirect:
+    async def cancel(
+        self, request: Asked, desk: NamedDependency[Desk], caller: NamedDependency[Caller], run_id: FromPath[str]
+    ) -> Redirect:
         """Cancel the run with its approvals and children, or have its steps undone first."""
         reason = first(await submission_of(request), "reason").strip()
-        await desk.client.cancel(run_id, by=desk.reviewer, reason=reason)
+        await desk.client.cancel(run_id, by=caller.name, reason=reason)
         return _to(run_id)
 
     @post("/{run_id:str}/pause")
-    async def pause(self, request: Asked, desk: NamedDependency[Desk], run_id: FromPath[str]) -> Redirect:
+    async def pause(
+        self, request: Asked, desk: NamedDependency[Desk], caller: NamedDependency[Caller], run_id: FromPath[str]
+    ) -> Redirect:
         """Stop the run where it is, or at its next checkpoint."""
         reason = first(await submission_of(request), "reason").strip()
-        await desk.client.pause(run_id, by=desk.reviewer, reason=reason)
+        await desk.client.pause(run_id, by=caller.name, reason=reason)
         return _to(run_id)
 
     @post("/{run_id:str}/resume")
-    async def resume(self, request: Asked, desk: NamedDependency[Desk], run_id: FromPath[str]) -> Redirect:
+    async def resume(
+        self, request: Asked, desk: NamedDependency[Desk], caller: NamedDependency[Caller], run_id: FromPath[str]
+    ) -> Redirect:
         """Queue the run again, perhaps with the result of the operation that is in doubt."""
         text = first(await submission_of(request), "output").strip()
         given = {"output": _json(text, "The result")} if text else {}
-        await desk.client.resume(run_id, by=desk.reviewer, **given)
+        await desk.client.resume(run_id, by=caller.name, **given)
         return _to(run_id)
 
     @post("/{run_id:str}/retry")
-    async def retry(self, request: Asked, desk: NamedDependency[Desk], run_id: FromPath[str]) -> Redirect:
+    async def retry(
+        self, request: Asked, desk: NamedDependency[Desk], caller: NamedDependency[Caller], run_id: FromPath[str]
+    ) -> Redirect:
         """Have the run tried again from the operation that failed."""
         reason = first(await submission_of(request), "reason").strip()
-        await desk.client.retry(run_id, by=desk.reviewer, reason=reason)
+        await desk.client.retry(run_id, by=caller.name, reason=reason)
         return _to(run_id)
 
     @post("/{run_id:str}/fork")
-    async def fork(self, request: Asked, desk: NamedDependency[Desk], run_id: FromPath[str]) -> Redirect:
+    async def fork(
+        self, request: Asked, desk: NamedDependency[Desk], caller: NamedDependency[Caller], run_id: FromPath[str]
+    ) -> Redirect:
         """Make a run that goes on from a point of this one's journal."""
         given = await submission_of(request)
         key, result = first(given, "patch_key").strip(), first(given, "patch").strip()
@@ -87,7 +100,7 @@ class SteeringPages(Controller):
             raise Refused(422, "Another result needs both the operation and the result. No run was made.")
         made = await desk.client.fork(
             run_id,
-            by=desk.reviewer,
+            by=caller.name,
             from_=first(given, "from").strip() or None,
             patch={key: _json(result, "The other result")} if key else None,
             version=first(given, "version").strip() or None,
@@ -156,7 +169,7 @@ def _key_in(detail: str | None) -> str | None:
 def _json(text: str, what: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the second for what is nested too deeply to be read
         raise Refused(422, f'{what} is no JSON ({error}). A text stands in double quotes: "paid".') from None
 
 

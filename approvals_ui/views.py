@@ -6,17 +6,17 @@ from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import MediaType, Request, Response
-from litestar.datastructures import Cookie
 
 from agentflow.approvals.pointers import humanise
 from agentflow.limits import change_in_words, described
 from agentflow.records import Counts
 from agentflow.states import ApprovalStatus
 from approvals_ui import text
+from approvals_ui.caller import caller_in
 from approvals_ui.calls import headline, most_telling, own_title
 from approvals_ui.desk import Desk
 from approvals_ui.markdown import render
-from approvals_ui.sessions import COOKIE, FIELD, form_token, is_session, new_session
+from approvals_ui.sessions import FIELD, cookie, form_token, is_session, new_session, sent_cookie
 from approvals_ui.talks import arguments, cut, left_of, one_line
 
 Asked = Request[Any, Any, Any]
@@ -74,11 +74,9 @@ def _environment() -> Environment:
 ENVIRONMENT: Final = _environment()
 
 
-def fragment(desk: Desk, template: str, *, status: int = 200, **context: Any) -> Response[str]:
+def fragment(request: Asked, desk: Desk, template: str, *, status: int = 200, **context: Any) -> Response[str]:
     """A part of a page, for a script that puts it where the old one was."""
-    html = ENVIRONMENT.get_template(template).render(
-        now=desk.client.now(), reviewer=desk.reviewer, dev=desk.dev, **context
-    )
+    html = ENVIRONMENT.get_template(template).render(**_given(request, desk), **context)
     return Response(html, status_code=status, media_type=MediaType.HTML)
 
 
@@ -90,19 +88,23 @@ async def page(request: Asked, desk: Desk, template: str, *, status: int = 200, 
 
 def bare_page(request: Asked, desk: Desk, template: str, *, status: int = 200, **context: Any) -> Response[str]:
     """The same without asking the store for anything."""
-    session = request.cookies.get(COOKIE)
+    session = sent_cookie(request)
     cookies = []
     if session is None or not is_session(desk.secret, session):
         session = new_session(desk.secret)
-        secure = request.url.scheme == "https"
-        cookies = [Cookie(key=COOKIE, value=session, path="/", httponly=True, samesite="lax", secure=secure)]
+        cookies = [cookie(request, session)]
     html = ENVIRONMENT.get_template(template).render(
-        now=desk.client.now(),
-        reviewer=desk.reviewer,
-        dev=desk.dev,
+        **_given(request, desk),
         csrf_field=FIELD,
         csrf_token=form_token(desk.secret, session),
         path=request.url.path,
         **({"counts": Counts(), "head": None} | context),
     )
     return Response(html, status_code=status, media_type=MediaType.HTML, cookies=cookies)
+
+
+def _given(request: Asked, desk: Desk) -> dict[str, Any]:
+    """What every template may ask: the time, who looks, and what they may do; nobody may do anything."""
+    caller = caller_in(request.scope)
+    can = caller.may if caller is not None else lambda _: False
+    return {"now": desk.client.now(), "caller": caller, "can": can, "dev": desk.dev}

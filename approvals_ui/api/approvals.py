@@ -1,59 +1,126 @@
 """/api/v1/approvals: read requests and answer them."""
 
-from typing import Annotated
+from functools import partial
 
 from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath
 from msgspec import UNSET
 
 from agentflow.client import UNCHANGED
-from approvals_ui.api.shapes import ApprovalPage, ApprovalView, NewDecision, Receipt, approval_view, receipt
+from agentflow.errors import (
+    AlreadyDecided,
+    ApprovalExpired,
+    ApprovalNotFound,
+    ApprovalWithdrawn,
+    IdempotencyMismatch,
+    InvalidDecision,
+    InvalidSetting,
+    PayloadTooLarge,
+    StaleVersion,
+)
+from approvals_ui.api.endpoint import endpoint, reply
+from approvals_ui.api.reading import body_of, query_of
+from approvals_ui.api.shapes.approvals import (
+    ApprovalPage,
+    ApprovalsQuery,
+    ApprovalView,
+    NewDecision,
+    Receipt,
+    approval_view,
+    receipt,
+)
+from approvals_ui.caller import Caller
 from approvals_ui.desk import Desk
+from approvals_ui.views import Asked
+
+about = partial(endpoint, tag="approvals")
 
 
 class ApprovalEndpoints(Controller):
     """Approvals."""
 
     path = "/approvals"
-    tags = ("approvals",)
 
-    @get(operation_id="listApprovals")
-    async def listing(
-        self,
-        *,
-        desk: NamedDependency[Desk],
-        pending: FromQuery[bool | None] = None,
-        run: FromQuery[str | None] = None,
-        q: FromQuery[str | None] = None,
-        cursor: FromQuery[str | None] = None,
-        limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
-    ) -> ApprovalPage:
+    @get(
+        opt=about(
+            "listApprovals",
+            "List approvals",
+            scope="approvals:read",
+            query=ApprovalsQuery,
+            gives=ApprovalPage,
+            raises=(InvalidSetting,),
+        )
+    )
+    async def listing(self, request: Asked, desk: NamedDependency[Desk]) -> Response[bytes]:
         """Requests: `pending=true` by urgency, `pending=false` the decided ones, newest first."""
-        found = await desk.client.approvals(pending=pending, run_id=run, search=q, cursor=cursor, limit=limit)
-        return ApprovalPage(items=[approval_view(one) for one in found.items], next_cursor=found.next_cursor)
+        asked = query_of(request, ApprovalsQuery)
+        found = await desk.client.approvals(
+            pending=asked.pending, run_id=asked.run, search=asked.q, cursor=asked.cursor, limit=asked.limit
+        )
+        return reply(ApprovalPage(items=[approval_view(one) for one in found.items], next_cursor=found.next_cursor))
 
-    @get("/{approval_id:str}", operation_id="getApproval")
-    async def one(self, desk: NamedDependency[Desk], approval_id: FromPath[str]) -> ApprovalView:
-        """One request."""
-        return approval_view(await desk.client.approval(approval_id))
+    @get(
+        "/{approval_id:str}",
+        opt=about(
+            "getApproval",
+            "Get an approval",
+            scope="approvals:read",
+            gives=ApprovalView,
+            raises=(ApprovalNotFound,),
+        ),
+    )
+    async def one(self, desk: NamedDependency[Desk], approval_id: FromPath[str]) -> Response[bytes]:
+        """One request, and the decision once there is one. `schema` is the JSON Schema that its data has to fit."""
+        return reply(approval_view(await desk.client.approval(approval_id)))
 
-    @post("/{approval_id:str}/decisions", operation_id="decide")
+    @post(
+        "/{approval_id:str}/decisions",
+        opt=about(
+            "decide",
+            "Decide",
+            scope="approvals:decide",
+            takes=NewDecision,
+            gives={201: Receipt, 200: Receipt},
+            said={201: "The decision is recorded, and its run goes on.", 200: "It had been recorded before."},
+            raises=(
+                ApprovalNotFound,
+                AlreadyDecided,
+                ApprovalWithdrawn,
+                IdempotencyMismatch,
+                ApprovalExpired,
+                StaleVersion,
+                InvalidDecision,
+                PayloadTooLarge,
+            ),
+            examples={
+                "approve": {"verdict": "approve", "comment": "checked"},
+                "correct": {
+                    "verdict": "correct",
+                    "data": {"total": "1250.50"},
+                    "decision_id": "dec_mine",
+                    "version": 1,
+                },
+                "reject": {"verdict": "reject", "comment": "no such supplier"},
+            },
+        ),
+    )
     async def decide(
-        self, desk: NamedDependency[Desk], approval_id: FromPath[str], data: JSONBody[NewDecision]
-    ) -> Response[Receipt]:
-        """Answer the request. 201: recorded, and its run goes on; 200: this very decision had been recorded before.
+        self, request: Asked, desk: NamedDependency[Desk], caller: NamedDependency[Caller], approval_id: FromPath[str]
+    ) -> Response[bytes]:
+        """Answer the request, as the holder of the token. The same `decision_id` again is the same decision.
 
-        409 somebody else was first, 410 expired, 412 the request has changed, 422 the data does not fit.
+        409 somebody else was first, 410 it is too late, 412 the request has changed, 422 the data does not fit it.
         """
+        asked = await body_of(request, NewDecision)
         decision = await desk.client.decide(
             approval_id,
-            data.verdict,
-            by=desk.reviewer,
+            asked.verdict,
+            by=caller.name,
             channel="api",
-            comment=data.comment,
-            data=UNCHANGED if data.data is UNSET else data.data,
-            decision_id=data.decision_id,
-            expected_version=data.version,
+            comment=asked.comment,
+            data=UNCHANGED if asked.data is UNSET else asked.data,
+            decision_id=asked.decision_id,
+            expected_version=asked.version,
         )
-        return Response(receipt(decision), status_code=200 if decision.repeated else 201)
+        return reply(receipt(decision), status=200 if decision.repeated else 201)

@@ -1,91 +1,74 @@
 """/api/v1/callbacks: where another system answers a run. The token in the address is its right to."""
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from functools import partial
 
-from litestar import Controller, post
+from litestar import Controller, Response, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath
 
-from agentflow.records import Callback
-from agentflow.states import CallbackStatus
+from agentflow.errors import CallbackLapsed, CallbackNotFound, CallbackResolved, NotRecordable, PayloadTooLarge
+from approvals_ui.access import OPEN, needs
+from approvals_ui.api.endpoint import endpoint, reply
+from approvals_ui.api.reading import body_of
+from approvals_ui.api.shapes.callbacks import CallbackView, Completion, Failing, SignOfLife, callback_view
 from approvals_ui.desk import Desk
+from approvals_ui.views import Asked
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completion:
-    """What the run gets for its callback."""
-
-    result: Any = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failing:
-    """Why the run gets no result: a text for people."""
-
-    error: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignOfLife:
-    """How far the work is, as any JSON."""
-
-    details: Any = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallbackView:
-    """A callback, as much of it as whoever has its token needs.
-
-    While it is pending it times out at `lapses_at`, unless there is another sign of life before; at `due_at` it does in
-    any case.
-    """
-
-    id: str
-    status: CallbackStatus
-    created_at: datetime
-    due_at: datetime | None
-    lapses_at: datetime | None
-    resolved_at: datetime | None
+ANSWERED = (CallbackNotFound, CallbackResolved, CallbackLapsed)
+about = partial(endpoint, tag="callbacks", scope=None, gives=CallbackView)
 
 
 class CallbackEndpoints(Controller):
-    """Callbacks.
-
-    Each answers 404 for a token that is none, 409 if there was another answer before, 410 if the callback timed out or
-    its run has ended. The same answer again is no error.
-    """
+    """Callbacks."""
 
     path = "/callbacks/{token:str}"
-    tags = ("callbacks",)
+    opt = needs(OPEN)
 
-    @post("/complete", status_code=200, operation_id="completeCallback")
-    async def complete(
-        self, desk: NamedDependency[Desk], token: FromPath[str], data: JSONBody[Completion]
-    ) -> CallbackView:
-        """Give the run its result; it goes on at once."""
-        return _view(await desk.client.complete_callback(token, data.result))
-
-    @post("/fail", status_code=200, operation_id="failCallback")
-    async def fail(self, desk: NamedDependency[Desk], token: FromPath[str], data: JSONBody[Failing]) -> CallbackView:
-        """Tell the run that there will be no result, and why."""
-        return _view(await desk.client.fail_callback(token, data.error))
-
-    @post("/heartbeat", status_code=200, operation_id="beatCallback")
-    async def heartbeat(
-        self, desk: NamedDependency[Desk], token: FromPath[str], data: JSONBody[SignOfLife | None] = None
-    ) -> CallbackView:
-        """Say that the work goes on: the callback's heartbeat time begins anew."""
-        return _view(await desk.client.beat_callback(token, None if data is None else data.details))
-
-
-def _view(callback: Callback) -> CallbackView:
-    return CallbackView(
-        id=callback.id,
-        status=callback.status,
-        created_at=callback.created_at,
-        due_at=callback.due_at,
-        lapses_at=callback.lapses_at,
-        resolved_at=callback.resolved_at,
+    @post(
+        "/complete",
+        status_code=200,
+        opt=about(
+            "completeCallback",
+            "Complete a callback",
+            takes=Completion,
+            raises=(*ANSWERED, NotRecordable, PayloadTooLarge),
+            examples={"paid": {"result": {"paid": True}}},
+        ),
     )
+    async def complete(self, request: Asked, desk: NamedDependency[Desk], token: FromPath[str]) -> Response[bytes]:
+        """Give the run its result; it goes on at once. The same answer again is no error."""
+        asked = await body_of(request, Completion)
+        return reply(callback_view(await desk.client.complete_callback(token, asked.result)))
+
+    @post(
+        "/fail",
+        status_code=200,
+        opt=about(
+            "failCallback",
+            "Fail a callback",
+            takes=Failing,
+            raises=ANSWERED,
+            examples={"unknown": {"error": "no such account"}},
+        ),
+    )
+    async def fail(self, request: Asked, desk: NamedDependency[Desk], token: FromPath[str]) -> Response[bytes]:
+        """Tell the run that there will be no result, and why. The same answer again is no error."""
+        asked = await body_of(request, Failing)
+        return reply(callback_view(await desk.client.fail_callback(token, asked.error)))
+
+    @post(
+        "/heartbeat",
+        status_code=200,
+        opt=about(
+            "beatCallback",
+            "Keep a callback alive",
+            takes=SignOfLife,
+            is_body_optional=True,
+            raises=(CallbackNotFound, CallbackResolved, CallbackLapsed, NotRecordable, PayloadTooLarge),
+            examples={"half": {"details": {"percent": 50}}},
+        ),
+    )
+    async def heartbeat(self, request: Asked, desk: NamedDependency[Desk], token: FromPath[str]) -> Response[bytes]:
+        """Say that the work goes on: the callback's heartbeat time begins anew."""
+        asked = await body_of(request, SignOfLife)
+        return reply(callback_view(await desk.client.beat_callback(token, asked.details)))

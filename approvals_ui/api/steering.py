@@ -1,67 +1,125 @@
 """/api/v1/runs/{id}/cancel and its like: steer runs."""
 
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from litestar import Controller, Response, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath
 from msgspec import UNSET
 
-from approvals_ui.api.shapes import Forking, Resuming, RunView, Steering, run_view
+from agentflow.errors import (
+    ForkRefused,
+    IllegalTransition,
+    KeyNotRecorded,
+    NotRecordable,
+    PayloadTooLarge,
+    RunNotFound,
+    SingletonTaken,
+)
+from approvals_ui.api.endpoint import endpoint, reply
+from approvals_ui.api.reading import body_of
+from approvals_ui.api.shapes.runs import Forking, Resuming, RunView, Steering, run_view
+from approvals_ui.caller import Caller
 from approvals_ui.desk import Desk
+from approvals_ui.views import Asked
+
+about = partial(endpoint, tag="runs", scope="runs:write", is_body_optional=True)
+WHY: Final = {"why": {"reason": "the customer withdrew"}}
+MOVED: Final = (RunNotFound, IllegalTransition)
 
 
 class SteeringEndpoints(Controller):
     """What people do to runs. Each answers 409 where the run is in no state for it, and nothing was changed then."""
 
-    path = "/runs"
-    tags = ("runs",)
+    path = "/runs/{run_id:str}"
 
-    @post("/{run_id:str}/cancel", status_code=200, operation_id="cancelRun")
+    @post(
+        "/cancel",
+        status_code=200,
+        opt=about("cancelRun", "Cancel a run", takes=Steering, gives=RunView, raises=MOVED, examples=WHY),
+    )
     async def cancel(
-        self, desk: NamedDependency[Desk], run_id: FromPath[str], data: JSONBody[Steering | None] = None
-    ) -> RunView:
+        self, request: Asked, desk: NamedDependency[Desk], caller: NamedDependency[Caller], run_id: FromPath[str]
+    ) -> Response[bytes]:
         """Cancel the run with its approvals and children. One with steps to undo is queued to undo them first."""
-        return run_view(await desk.client.cancel(run_id, by=desk.reviewer, reason=_reason(data)))
+        asked = await body_of(request, Steering)
+        return reply(run_view(await desk.client.cancel(run_id, by=caller.name, reason=asked.reason)))
 
-    @post("/{run_id:str}/pause", status_code=200, operation_id="pauseRun")
+    @post(
+        "/pause",
+        status_code=200,
+        opt=about("pauseRun", "Pause a run", takes=Steering, gives=RunView, raises=MOVED, examples=WHY),
+    )
     async def pause(
-        self, desk: NamedDependency[Desk], run_id: FromPath[str], data: JSONBody[Steering | None] = None
-    ) -> RunView:
+        self, request: Asked, desk: NamedDependency[Desk], caller: NamedDependency[Caller], run_id: FromPath[str]
+    ) -> Response[bytes]:
         """Pause the run; one that is being executed stops at its next checkpoint."""
-        return run_view(await desk.client.pause(run_id, by=desk.reviewer, reason=_reason(data)))
+        asked = await body_of(request, Steering)
+        return reply(run_view(await desk.client.pause(run_id, by=caller.name, reason=asked.reason)))
 
-    @post("/{run_id:str}/resume", status_code=200, operation_id="resumeRun")
+    @post(
+        "/resume",
+        status_code=200,
+        opt=about(
+            "resumeRun",
+            "Resume a run",
+            takes=Resuming,
+            gives=RunView,
+            raises=(*MOVED, NotRecordable, PayloadTooLarge),
+            examples={"with a result": {"output": {"receipt": "r-17"}}, "again": {}},
+        ),
+    )
     async def resume(
-        self, desk: NamedDependency[Desk], run_id: FromPath[str], data: JSONBody[Resuming | None] = None
-    ) -> RunView:
+        self, request: Asked, desk: NamedDependency[Desk], caller: NamedDependency[Caller], run_id: FromPath[str]
+    ) -> Response[bytes]:
         """Queue the run again after it was paused or needed attention."""
-        given: dict[str, Any] = {} if data is None or data.output is UNSET else {"output": data.output}
-        return run_view(await desk.client.resume(run_id, by=desk.reviewer, **given))
+        asked = await body_of(request, Resuming)
+        given: dict[str, Any] = {} if asked.output is UNSET else {"output": asked.output}
+        return reply(run_view(await desk.client.resume(run_id, by=caller.name, **given)))
 
-    @post("/{run_id:str}/retry", status_code=200, operation_id="retryRun")
+    @post(
+        "/retry",
+        status_code=200,
+        opt=about(
+            "retryRun",
+            "Retry a run",
+            takes=Steering,
+            gives=RunView,
+            raises=(*MOVED, SingletonTaken),
+            examples=WHY,
+        ),
+    )
     async def retry(
-        self, desk: NamedDependency[Desk], run_id: FromPath[str], data: JSONBody[Steering | None] = None
-    ) -> RunView:
+        self, request: Asked, desk: NamedDependency[Desk], caller: NamedDependency[Caller], run_id: FromPath[str]
+    ) -> Response[bytes]:
         """Have a run that failed, expired or was cancelled tried again. 409 too if its steps have been undone."""
-        return run_view(await desk.client.retry(run_id, by=desk.reviewer, reason=_reason(data)))
+        asked = await body_of(request, Steering)
+        return reply(run_view(await desk.client.retry(run_id, by=caller.name, reason=asked.reason)))
 
-    @post("/{run_id:str}/fork", operation_id="forkRun")
+    @post(
+        "/fork",
+        opt=about(
+            "forkRun",
+            "Fork a run",
+            takes=Forking,
+            gives={201: RunView},
+            said={201: "The new run is recorded. `Location` is where to read it."},
+            raises=(RunNotFound, KeyNotRecorded, ForkRefused, NotRecordable, PayloadTooLarge),
+            examples={"corrected": {"patch": {"fetch#1": {"total": 9}}, "reason": "the total was wrong"}},
+        ),
+    )
     async def fork(
-        self, desk: NamedDependency[Desk], run_id: FromPath[str], data: JSONBody[Forking | None] = None
-    ) -> Response[RunView]:
-        """Make a run that goes on from a point of this one's journal. 404 for a key not in it, 422 for a bad patch."""
-        asked = data or Forking()
+        self, request: Asked, desk: NamedDependency[Desk], caller: NamedDependency[Caller], run_id: FromPath[str]
+    ) -> Response[bytes]:
+        """Make a run that goes on from a point of this one's journal; the run itself stays as it is."""
+        asked = await body_of(request, Forking)
         made = await desk.client.fork(
             run_id,
-            by=desk.reviewer,
+            by=caller.name,
             from_=asked.from_key,
             patch=asked.patch,
             version=asked.version,
             reason=asked.reason,
         )
-        return Response(run_view(made), status_code=201, headers={"location": f"/api/v1/runs/{made.id}"})
-
-
-def _reason(data: Steering | None) -> str:
-    return data.reason if data else ""
+        return reply(run_view(made), status=201, location=f"/runs/{made.id}")

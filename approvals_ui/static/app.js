@@ -3,6 +3,8 @@ const $ = (selector, root = document) => root.querySelector(selector);
 const $$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 const page = document.body.dataset.page;
 const announce = (text) => { $("#announcer").textContent = text; };
+// The session has ended: what was typed is kept in this tab, and the page comes back after signing in.
+const signIn = () => location.assign(`/sign-in?next=${encodeURIComponent(location.pathname.replace(/\/decisions$/, "") + location.search)}`);
 const parse = (html) => new DOMParser().parseFromString(html, "text/html");
 const fetched = async (url, options) => {
   const response = await fetch(url, { headers: { accept: "text/html" }, ...options });
@@ -121,14 +123,17 @@ const moved = (event) => {
 let stream = null, latest = document.body.dataset.head;
 const listen = () => {
   stream?.close();
-  stream = new EventSource(`/events?after=${latest}`);
+  stream = new EventSource(`/live?after=${latest}`);
   stream.addEventListener("moved", (event) => { latest = event.lastEventId; moved(event); });
   stream.addEventListener("open", () => { lost.hidden = true; });
   stream.addEventListener("error", ({ target }) => {
     lost.hidden = false;
-    if (target.readyState === EventSource.CLOSED) setTimeout(() => { if (target === stream) listen(); }, 3000);
+    if (target.readyState !== EventSource.CLOSED) return;
+    fetch("/api/v1/whoami").then(({ status }) => { if (status === 401 && target === stream) signIn(); }, () => {});  // refused, or only cut off?
+    setTimeout(() => { if (target === stream) listen(); }, 3000);
   });
   // The inbox is there and its database is not: what the page shows is the last that was known.
+  stream.addEventListener("signed-out", () => { stream.close(); signIn(); });
   stream.addEventListener("away", () => { lost.hidden = false; });
   stream.addEventListener("back", () => { lost.hidden = true; });
 };

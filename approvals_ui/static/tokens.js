@@ -42,6 +42,7 @@ const follow = () => {
   });
   // The page is asked for again when the entry is recorded, which shows the answer itself; a failed attempt is void.
   source.addEventListener("over", (event) => { const { key } = JSON.parse(event.data); setTimeout(() => drop(key), 400); });
+  source.addEventListener("signed-out", () => { isEnded = true; source.close(); });
   source.addEventListener("end", () => { isEnded = true; source.close(); });
   source.addEventListener("error", ({ target }) => {
     if (target.readyState === EventSource.CLOSED && !isEnded) again = setTimeout(follow, 3000);

@@ -9,8 +9,6 @@ import pytest
 
 from agentflow import task
 from agentflow.payloads import encode
-from agentflow.tasks.secret import Secret
-from agentflow.tasks.webhook import Webhook
 from tests.support.server import served
 from tests.ui.stories import the_invoice
 
@@ -31,12 +29,9 @@ async def double(number: int, *, note: str = "") -> int:
     return number * 2
 
 
-HOOK = Webhook("/orders", "double", secret=Secret("whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="))
-
-
 @pytest.fixture
 async def site(tmp_path: Path, clock: MovedClock) -> AsyncIterator[Served]:
-    async with served(tmp_path, double, clock=clock, reviewer="mia", webhooks={"/orders": HOOK}) as site:
+    async with served(tmp_path, double, clock=clock, reviewer="mia") as site:
         yield site
 
 
@@ -70,8 +65,8 @@ async def test_a_run_is_started_once_for_a_key(http: httpx.AsyncClient) -> None:
         ({"task": "double", "input": {"number": "12"}}, 422, "number"),
         ({"task": "double", "input": {"numbr": 1}}, 422, "numbr"),
         ({"task": "double", "input": {"number": 1}, "delay": "soon"}, 422, "soon"),
-        ({"input": {}}, 400, ""),
-        ({"task": "double", "input": [1]}, 400, ""),
+        ({"input": {}}, 422, "task"),
+        ({"task": "double", "input": [1]}, 422, "an object"),
     ],
 )
 async def test_a_start_that_cannot_be_is_refused_by_field(
@@ -83,7 +78,7 @@ async def test_a_start_that_cannot_be_is_refused_by_field(
     problem = refused.json()
     assert problem["status"] == status
     assert said in refused.text
-    if status == 422 and "delay" not in wanted:
+    if status == 422:
         assert {"field", "found", "wanted"} == set(problem["errors"][0])
     assert not (await site.client.runs()).items
 
@@ -140,7 +135,7 @@ async def test_each_refusal_of_a_decision_has_its_status(
     assert invalid.status_code == 422
     assert {error["field"] for error in invalid.json()["errors"]} == {"/issued", "/surprise"}
     assert (await http.post(path, json={"verdict": "approve", "version": 9})).status_code == 412
-    assert (await http.post(path, json={"verdict": "maybe"})).status_code == 400
+    assert (await http.post(path, json={"verdict": "maybe"})).status_code == 422
     assert (await http.post("/api/v1/approvals/apr_none/decisions", json={"verdict": "approve"})).status_code == 404
     assert (await http.post(path, content=b"{", headers=JSON)).status_code == 400
     assert (await site.client.approval(asked.id)).is_pending
@@ -165,7 +160,7 @@ async def test_a_run_is_read_whole_and_in_pages(site: Served, seeds: Seeds, http
     entries = first["items"] + rest["items"]
     assert [entry["output"] for entry in entries if entry["output"]] == [{"n": n} for n in range(5)]
     assert rest["more"] is False
-    assert (await http.get(f"/api/v1/runs/{claimed.run.id}/logs")).json() == []
+    assert (await http.get(f"/api/v1/runs/{claimed.run.id}/logs")).json() == {"items": []}
     assert (await http.get("/api/v1/runs/run_none/journal")).status_code == 404
     assert (await http.get(path, params={"limit": 100_000})).status_code == 400
 
@@ -193,82 +188,7 @@ async def test_a_run_is_cancelled_once(seeds: Seeds, http: httpx.AsyncClient) ->
     assert (await http.post(f"{path}/cancel", json={})).status_code == 409
 
 
-async def test_the_schema_names_every_endpoint_and_nothing_else(http: httpx.AsyncClient) -> None:
+async def test_the_document_names_nothing_that_is_not_served(http: httpx.AsyncClient) -> None:
     document = (await http.get("/schema/openapi.json")).json()
-    assert set(document["paths"]) == {
-        "/api/v1/approvals",
-        "/api/v1/approvals/{approval_id}",
-        "/api/v1/approvals/{approval_id}/decisions",
-        "/api/v1/callbacks/{token}/complete",
-        "/api/v1/callbacks/{token}/fail",
-        "/api/v1/callbacks/{token}/heartbeat",
-        "/api/v1/events",
-        "/api/v1/queues",
-        "/api/v1/queues/{name}/changes",
-        "/api/v1/queues/{name}/limits",
-        "/api/v1/queues/{name}/pause",
-        "/api/v1/queues/{name}/reset",
-        "/api/v1/queues/{name}/resume",
-        "/api/v1/runs",
-        "/api/v1/runs/stuck",
-        "/api/v1/runs/{run_id}",
-        "/api/v1/runs/{run_id}/history",
-        "/api/v1/runs/{run_id}/cancel",
-        "/api/v1/runs/{run_id}/fork",
-        "/api/v1/runs/{run_id}/journal",
-        "/api/v1/runs/{run_id}/logs",
-        "/api/v1/runs/{run_id}/pause",
-        "/api/v1/runs/{run_id}/resume",
-        "/api/v1/runs/{run_id}/retry",
-        "/health",
-        "/health/live",
-        "/health/ready",
-        "/hooks/{path}",
-        "/ready",
-    }
-
-
-# -- webhooks
-
-
-def signed(clock: MovedClock, body: bytes, *, id: str = "msg_1") -> dict[str, str]:
-    from standardwebhooks.webhooks import Webhook as Signer
-
-    at = clock.now()
-    signature = Signer("whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo=").sign(id, at, body.decode())
-    return {"webhook-id": id, "webhook-timestamp": str(int(at.timestamp())), "webhook-signature": signature}
-
-
-async def test_a_delivery_starts_one_run_however_often_it_comes(
-    site: Served, http: httpx.AsyncClient, clock: MovedClock
-) -> None:
-    body = b'{"number": 4}'
-    public = {"host": "hooks.example.test", "origin": "https://sender.example.test"} | JSON
-    answers = [await http.post("/hooks/orders", content=body, headers=signed(clock, body) | public) for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [202] * 3, answers[0].text
-    assert len({answer.json()["run"] for answer in answers}) == 1
-    [run] = (await site.client.runs()).items
-    assert json.loads(run.input)["number"] == 4
-    assert run.origin == "webhook /orders"
-    other = b'{"number": 5}'
-    assert (await http.post("/hooks/orders", content=other, headers=signed(clock, other) | JSON)).status_code == 409
-    shown = await http.get("/webhooks")
-    assert "msg_1" in shown.text
-    assert "POST /hooks/orders" in shown.text
-
-
-async def test_a_forged_or_unfit_delivery_starts_nothing(
-    site: Served, http: httpx.AsyncClient, clock: MovedClock
-) -> None:
-    body = b'{"number": 4}'
-    headers = signed(clock, body) | JSON
-    forged = await http.post("/hooks/orders", content=b'{"number": 9}', headers=headers)
-    assert forged.status_code == 401
-    twice = [*headers.items(), ("webhook-signature", "v1,AAAA")]
-    assert (await http.post("/hooks/orders", content=body, headers=twice)).status_code == 401
-    unfit = b'{"number": "four"}'
-    assert (await http.post("/hooks/orders", content=unfit, headers=signed(clock, unfit) | JSON)).status_code == 422
-    large = b'{"number": 4, "note": "' + b"x" * 1024 * 1024 + b'"}'
-    assert (await http.post("/hooks/orders", content=large, headers=signed(clock, large) | JSON)).status_code == 413
-    assert (await http.post("/hooks/nothing", content=body, headers=headers)).status_code == 404
-    assert not (await site.client.runs()).items
+    for path in document["paths"]:
+        assert (await http.options(path.replace("{", "").replace("}", ""))).status_code == 204

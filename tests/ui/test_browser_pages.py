@@ -122,10 +122,10 @@ async def hide(page: Page, *, hidden: bool) -> None:
 
 async def test_a_lost_stream_is_said_and_comes_back(site: Served, page: Page, watch) -> None:
     watch.allow("ERR_")
-    await page.route("**/events*", lambda route: route.abort())
+    await page.route("**/live*", lambda route: route.abort())
     await page.goto(f"{site.url}/inbox")
     await expect(page.locator("#live-lost")).to_be_visible()
-    await page.unroute("**/events*")
+    await page.unroute("**/live*")
     await page.reload()
     await expect(page.locator("#live-lost")).to_be_hidden()
 

@@ -118,6 +118,7 @@ async def test_a_fork_begins_where_the_page_says_with_the_other_result(seeds: Se
         ({"from": "chargee#1"}, 404, "the nearest are"),
         ({"patch_key": "fetch#1"}, 422, "needs both the operation and the result"),
         ({"patch_key": "fetch#1", "patch": "{"}, 422, "is no JSON"),
+        ({"patch_key": "fetch#1", "patch": "[" * 100_000}, 422, "is no JSON"),
         ({"from": "fetch#1", "patch_key": "charge#1", "patch": "1"}, 422, "no result before fetch#1"),
     ],
 )
@@ -195,7 +196,7 @@ async def test_a_step_in_doubt_and_a_failed_run_are_steered_by_the_api(site: Ser
         assert [one.output for one in await seeds.store.entries(doubtful.id) if one.output] == ["null"]
         assert (await steer(http, failed.id, "retry", reason="")).json()["attempt"] == 2
         assert (await steer(http, trip.id, "cancel")).json()["is_undoing"] is True
-        assert (await http.get("/api/v1/runs/stuck")).json() == []
+        assert (await http.get("/api/v1/runs/stuck")).json() == {"items": []}
 
 
 async def test_an_undone_run_is_not_retried_and_the_answer_says_what_to_do(site: Served, seeds: Seeds) -> None:

@@ -50,7 +50,7 @@ async def upcoming(events: AsyncIterator[dict[str, Any]]) -> dict[str, Any]:
 
 async def test_a_stream_tells_what_happens_after_it_began(site: Served, seeds: Seeds) -> None:
     await seeds.finished()
-    async with site.http() as http, listening(http, "/events") as events:
+    async with site.http() as http, listening(http, "/live") as events:
         asked = await the_invoice(seeds)
         kinds: set[str] = set()
         while "parked" not in kinds:
@@ -66,18 +66,18 @@ async def test_a_browser_that_was_away_resumes_where_it_left(site: Served, seeds
     head = await site.client.head()
     missed = await seeds.finished()
     async with site.http() as http:
-        for path, headers in ((f"/events?after={head}", {}), ("/events?after=0", {"last-event-id": str(head)})):
+        for path, headers in ((f"/live?after={head}", {}), ("/live?after=0", {"last-event-id": str(head)})):
             async with listening(http, path, **headers) as events:
                 event = await upcoming(events)
                 assert event["data"]["runs"] == [missed.id]
                 assert event["id"] == str(await site.client.head())
-        async with listening(http, "/events?after=0") as events:
+        async with listening(http, "/live?after=0") as events:
             assert before.id in (await upcoming(events))["data"]["runs"]
 
 
 async def test_streams_end_when_the_server_stops(site: Served) -> None:
-    app = create_app(site.client)
-    async with running(app) as url, site.http() as http, listening(http, f"{url}/events") as events:
+    app = create_app(site.client, dev=True)
+    async with running(app) as url, site.http() as http, listening(http, f"{url}/live") as events:
         end_streams(app)
         assert (await upcoming(events))["event"] == "end"
         assert [event async for event in events] == []
@@ -85,12 +85,12 @@ async def test_streams_end_when_the_server_stops(site: Served) -> None:
 
 async def test_a_resume_point_that_is_none_is_refused(site: Served) -> None:
     async with site.http() as http:
-        assert (await http.get("/events", headers={"last-event-id": "1 or 1=1"})).status_code == 400
-        assert (await http.get("/events?after=x")).status_code == 400
+        assert (await http.get("/live", headers={"last-event-id": "1 or 1=1"})).status_code == 400
+        assert (await http.get("/live?after=x")).status_code == 400
 
 
 async def test_a_reader_that_left_leaves_nothing_behind(site: Served, seeds: Seeds) -> None:
-    async with site.http() as http, listening(http, "/events") as events:
+    async with site.http() as http, listening(http, "/live") as events:
         await seeds.finished()
         await upcoming(events)
         await site.streams(1)

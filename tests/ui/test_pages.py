@@ -6,8 +6,6 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from agentflow.payloads import encode
-from agentflow.requests import DeclareSchedule, Fire, TriggerRun
 from agentflow.states import EntryKind, Verdict
 from tests.ui.stories import an_ordinary_day, logged, the_invoice
 
@@ -183,24 +181,6 @@ async def test_a_long_journal_comes_in_pages(seeds: Seeds, mia: Browsing) -> Non
         following = re.search(r'rel="next" href="([^"]+)"', page.html)
         path = following.group(1) if following else ""
     assert seen == [f"fetch#{number + 1}" for number in range(1100)]
-
-
-async def test_schedules_show_what_is_next_and_what_ran(site: Served, mia: Browsing, clock: MovedClock) -> None:
-    assert "No schedules" in (await mia.open("/schedules")).text
-    at = clock.now() + timedelta(hours=1)
-    declared = DeclareSchedule(
-        id="report:daily", task="report", version="1", rule="0 9 * * *", timezone="Europe/Berlin", input="{}",
-        first_fire_at=at,
-    )  # fmt: skip
-    await site.client.declare_schedules([declared])
-    clock.advance(hours=1, minutes=1)
-    run = TriggerRun(task="report", version="1", input=encode({}))
-    await site.store.fire(Fire(schedule_id="report:daily", fire_at=at, next_fire_at=at + timedelta(days=1), run=run))
-    page = await mia.open("/schedules")
-    assert "0 9 * * *" in page.text
-    assert "Europe/Berlin" in page.text
-    assert "in 23 h 5" in page.text
-    assert re.search(r'href="/runs/run_\w+"', page.html)
 
 
 async def test_an_unknown_address_is_a_page_for_people_and_a_document_for_programs(mia: Browsing) -> None:

@@ -151,14 +151,14 @@ async def test_a_full_queue_asks_programs_to_come_again_later(tmp_path: Path) ->
 async def test_programs_steer_queues_by_the_api(site: Served, http: httpx.AsyncClient) -> None:
     async with http:
         http.headers.pop("sec-fetch-site")
-        _, llm = (await http.get("/api/v1/queues")).json()
+        _, llm = (await http.get("/api/v1/queues")).json()["items"]
         paused = await http.post("/api/v1/queues/llm/pause", json={"reason": "outage"})
         limited = await http.post("/api/v1/queues/llm/limits", json={"concurrency": 3, "rate": "5/s", "reason": "less"})
         resumed = await http.post("/api/v1/queues/llm/resume", json={})
         reset = await http.post("/api/v1/queues/llm/reset", json={"reason": "over"})
         refused = await http.post("/api/v1/queues/llm/limits", json={"concurrency": 0})
         missing = await http.post("/api/v1/queues/nothing/pause", json={})
-        changes = (await http.get("/api/v1/queues/llm/changes")).json()
+        changes = (await http.get("/api/v1/queues/llm/changes")).json()["items"]
 
     assert (llm["due"], llm["delayed"], llm["running"]) == (3, 1, 0)
     assert llm["limits"]["budget"] == {"name": "tokens", "amount": 90000, "per": 60.0}
@@ -166,5 +166,5 @@ async def test_programs_steer_queues_by_the_api(site: Served, http: httpx.AsyncC
     assert limited.json()["limits"]["rate"] == {"amount": 5, "per": 1.0}
     assert resumed.json()["paused_at"] is None
     assert reset.json()["limits"] == reset.json()["declared"] == llm["limits"]
-    assert (refused.status_code, missing.status_code) == (400, 404)
+    assert (refused.status_code, missing.status_code) == (422, 404)
     assert [one["reason"] for one in changes] == ["over", "", "less", "outage"]

@@ -129,7 +129,7 @@ async def test_hidden_characters_and_tokens_are_shown_as_such(site: Served, seed
 
 async def test_the_stream_ends_with_the_run_or_the_server(site: Served, seeds: Seeds) -> None:
     talk = await a_talk(seeds)
-    app = create_app(site.client)
+    app = create_app(site.client, dev=True)
     async with running(app) as url, site.http() as http:
         async with listening(http, f"{url}/runs/{talk.run_id}/tokens") as events:
             end_streams(app)

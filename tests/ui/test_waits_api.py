@@ -57,7 +57,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     TOKENS.clear()
     async with (
         Harness(paying, asking, path=tmp_path / "runs.db") as harness,
-        running(create_app(harness.client, reviewer="mia")) as url,
+        running(create_app(harness.client, dev=True, reviewer="mia")) as url,
         httpx.AsyncClient(base_url=url, timeout=20) as http,
     ):
         yield Site(harness, http, url)
@@ -93,7 +93,7 @@ async def test_the_same_request_again_is_the_same_event_and_another_under_its_id
     assert (first.status_code, again.status_code, other.status_code) == (201, 200, 409)
     assert again.json() == first.json() | {"repeated": True}
     assert other.json()["type"] == "urn:agentflow:problem:idempotency-mismatch"
-    listed = (await site.http.get("/api/v1/events", params={"name": "paid"})).json()
+    listed = (await site.http.get("/api/v1/events", params={"name": "paid"})).json()["items"]
     assert [one["payload"] for one in listed] == [[1]]
 
 
@@ -106,8 +106,8 @@ async def test_the_same_request_again_is_the_same_event_and_another_under_its_id
         ({"name": "paid", "key": "x" * 501}, 422),
         ({"name": "paid", "id": ""}, 422),
         ({"name": "paid", "payload": "x" * LIMIT}, 413),
-        ({"key": "a"}, 400),
-        ([], 400),
+        ({"key": "a"}, 422),
+        ([], 422),
     ],
 )
 async def test_an_event_that_cannot_be_is_refused_and_not_stored(site: Site, event: Any, status: int) -> None:
@@ -115,7 +115,7 @@ async def test_an_event_that_cannot_be_is_refused_and_not_stored(site: Site, eve
 
     assert refused.status_code == status
     assert refused.headers["content-type"] == "application/problem+json"
-    assert (await site.http.get("/api/v1/events")).json() == []
+    assert (await site.http.get("/api/v1/events")).json() == {"items": []}
 
 
 async def test_a_page_of_another_site_cannot_send_events(site: Site) -> None:
@@ -123,7 +123,7 @@ async def test_a_page_of_another_site_cannot_send_events(site: Site) -> None:
     as_form = await site.http.post("/api/v1/events", content='{"name":"paid"}', headers={"content-type": "text/plain"})
 
     assert (foreign.status_code, as_form.status_code) == (403, 415)
-    assert (await site.http.get("/api/v1/events")).json() == []
+    assert (await site.http.get("/api/v1/events")).json() == {"items": []}
 
 
 # -- callbacks
@@ -194,7 +194,7 @@ async def test_after_the_time_out_and_after_the_end_of_its_run_a_callback_is_gon
 async def test_a_callback_that_is_given_nonsense_stays_open(site: Site) -> None:
     run, address = await asked(site)
 
-    for path, body, status in (("fail", {}, 400), ("complete", [], 400), ("complete", {"result": "x" * LIMIT}, 413)):
+    for path, body, status in (("fail", {}, 422), ("complete", [], 422), ("complete", {"result": "x" * LIMIT}, 413)):
         assert (await site.post(f"{address}/{path}", body)).status_code == status
 
     assert await site.harness.status(run) == "waiting"

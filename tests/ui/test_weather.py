@@ -182,7 +182,7 @@ async def test_the_api_says_that_it_does_not_know_and_takes_the_same_request_aga
 
 
 async def test_a_stream_says_when_the_database_went_away_and_when_it_is_back(site: Served, proxy: Proxy) -> None:
-    async with site.http() as http, http.stream("GET", "/events?after=0") as response:
+    async with site.http() as http, http.stream("GET", "/live?after=0") as response:
         lines = response.aiter_lines()
 
         async def heard(word: str) -> None:

@@ -1,0 +1,1 @@
+"""What the API sends and takes. Payloads are plain JSON, without the store's tags."""
