@@ -3,14 +3,14 @@
 #     COPY tasks.py .
 # On one host the volume may be the database, and the parts below may share it:
 #     docker run -p 127.0.0.1:8000:8000 -v agentflow:/data my-tasks                          everything in one
-#     docker run -p 127.0.0.1:8000:8000 -v agentflow:/data my-tasks ui tasks.py --host 0.0.0.0 --port 8000 \
-#         --expose-without-sign-in                                                           the inbox alone
+#     docker run -p 127.0.0.1:8000:8000 -v agentflow:/data my-tasks ui tasks.py --host 0.0.0.0 --port 8000   the inbox alone
 #     docker run -v agentflow:/data my-tasks worker tasks.py
 #     docker run -v agentflow:/data my-tasks scheduler tasks.py
 # On several hosts they share a PostgreSQL: -e AGENTFLOW_DATABASE_URL=postgresql://... in place of -v; deploy/ has a
 # compose file and a Kubernetes manifest. Give a container longer to stop than --drain-timeout and ten seconds:
 #     docker stop --time 45 ...
-# The inbox has no sign-in yet: publish its port to people you trust only, as 127.0.0.1 above does.
+# Nobody gets in without a token; this prints the first one, for the same volume or database:
+#     docker run -v agentflow:/data my-tasks tokens create YOUR-NAME --all
 
 FROM python:3.13-slim AS build
 WORKDIR /src
@@ -39,4 +39,4 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8081/health/live', timeout=3)"]
 ENTRYPOINT ["agentflow"]
-CMD ["serve", "tasks.py", "--host", "0.0.0.0", "--port", "8000", "--expose-without-sign-in"]
+CMD ["serve", "tasks.py", "--host", "0.0.0.0", "--port", "8000"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from agentflow import schedule, sleep, step, task, wait_for_approval
+from agentflow import sleep, step, task, wait_for_approval
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ async def send(report: Report) -> str:
     return f"sent {report.title!r} with {report.rows} rows"
 
 
-@schedule("0 * * * *", id="hourly-report")
+@task.schedule("0 * * * *", id="hourly-report")
 @task
 async def report_hourly() -> str:
     """A report every hour, which somebody approves or corrects in the inbox within a day."""

@@ -10,20 +10,20 @@ from collections.abc import Sequence
 from agentflow.cli.exits import ExitCode, Refused
 
 DEFAULT_PORT = 8321
-FLAG = "--expose-without-sign-in"
+DEV = "--dev"
 MOST_PORTS = 65535
 
 
-def bound(host: str, port: int, *, exposed: bool) -> socket.socket:
+def bound(host: str, port: int, *, dev: bool) -> socket.socket:
     """A socket that listens at this address.
 
-    Raises `Refused` if the address is in use or not this machine's, or is open to others while nobody signs in and
-    that was not asked for; nothing was started then.
+    Raises `Refused` if the address is in use or not this machine's, or is open to others and `dev` lets everybody in;
+    nothing was started then.
     """
-    if not exposed and not is_loopback(host):
+    if dev and not is_loopback(host):
         raise Refused(
-            f"--host: found {host}, which other machines can reach, and nobody signs in to the inbox yet; "
-            f"wanted 127.0.0.1, or {FLAG} as well"
+            f"--host: found {host}, which other machines can reach, and with {DEV} nobody has to sign in; "
+            f"wanted 127.0.0.1, or no {DEV}"
         )
     try:
         return _listening(host, port)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from agentflow.cli.addresses import address_of
 from agentflow.cli.terminal import write
-from agentflow.settings import shown_url
+from agentflow.settings import database_url, shown_url
 
 if TYPE_CHECKING:
     from agentflow.cli.serving import Parts
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from agentflow.tasks.catalog import Catalog
 
 
-def announce(terminal: Terminal, application: Application | None, parts: Parts) -> None:
-    """Say it, as a document or in lines."""
+TO_BEGIN: Final = "agentflow tokens create YOUR-NAME --all"
+
+
+def announce(terminal: Terminal, application: Application | None, parts: Parts, *, unopened: bool = False) -> None:
+    """Say it, as a document or in lines; and what to do where `unopened` pages let nobody in yet."""
     catalog = application.catalog if application else None
     found = _found(catalog, parts)
     addresses = {
@@ -29,6 +32,7 @@ def announce(terminal: Terminal, application: Application | None, parts: Parts) 
         "database": shown_url(terminal.database),
         **found,
         "worker": parts.worker,
+        "dev": parts.dev,
         "pid": os.getpid(),
     }
     lines = {
@@ -47,7 +51,16 @@ def announce(terminal: Terminal, application: Application | None, parts: Parts) 
     terminal.answer(document, write_all)
     for name, lacks in found["leaves"].items():
         terminal.note(f"leaves {name} to others: it needs {' and '.join(lacks)}; --label says what this worker has")
+    if parts.listener and parts.dev:
+        terminal.note("--dev: whoever is on this machine may do everything, without a token")
+    if unopened:
+        terminal.note(f"nobody can sign in yet; `{TO_BEGIN}{_of_database(terminal)}` makes a token for it")
     terminal.note("Ctrl-C stops it")
+
+
+def _of_database(terminal: Terminal) -> str:
+    """The option that names this program's database to another, where that would not find it by itself."""
+    return "" if terminal.database == database_url() else f" --database {terminal.place}"
 
 
 def _found(catalog: Catalog | None, parts: Parts) -> dict[str, Any]:

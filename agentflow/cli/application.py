@@ -17,17 +17,23 @@ from agentflow.cli import (
     database,
     definitions,
     demo,
+    dispatches,
     events,
     exporting,
     health,
     history,
     inbox,
+    matches,
     queues,
     runs,
+    schedules,
     serve,
     show,
     standing,
     steering,
+    subscriptions,
+    tokens,
+    webhooks,
     workers,
 )
 from agentflow.cli.command import ended
@@ -50,7 +56,8 @@ def build() -> typer.Typer:
     )
     groups = (
         demo, serve, runs, show, steering, history, exporting, health, workers, inbox, standing, queues, agents,
-        costs, events, callbacks, definitions, checking, database,
+        schedules, costs, events, matches, callbacks, subscriptions, dispatches, webhooks, definitions, checking,
+        tokens, database,
     )  # fmt: skip
     for group in groups:
         group.register(application)

@@ -17,7 +17,7 @@ from agentflow.cli.terminal import Terminal, user, write
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from agentflow.records import Restored
+    from agentflow.records import Restored, Withheld
     from agentflow.store.base import Store
 
 Target = Annotated[Path, typer.Argument(metavar="FILE", help="Where the copy is to be.")]
@@ -152,7 +152,7 @@ async def _restored(marking: Marking, url: str = "") -> int:
         with terminal.progress("marking open runs") as heard:
             workers = await store.forget_workers()
             done = await _marked(store, heard, reason=f"{since}. {marking.reason}".rstrip(". "), go_on=marking.go_on)
-            skipped = await store.skip_occurrences(_next_occurrences(await store.schedules(), store.now()))
+            withheld = await store.withhold(by=user(), reason=since)
     document = {
         "database": shown_url(terminal.database),
         "last_known": last.isoformat(),
@@ -160,9 +160,15 @@ async def _restored(marking: Marking, url: str = "") -> int:
         "going_on": done.going_on,
         "left": done.left,
         "workers_forgotten": workers,
-        "schedules_put_off": skipped,
+        "schedules_put_off": withheld.schedules,
+        "occurrences_skipped": withheld.occurrences,
+        "backfills_cancelled": withheld.backfills,
+        "matches_failed": withheld.matches,
+        "dispatches_discarded": withheld.dispatches,
+        "sessions_ended": withheld.sessions,
+        "tokens_valid": withheld.tokens,
     }
-    terminal.answer(document, lambda: _write(done, last, workers, skipped))
+    terminal.answer(document, lambda: _write(done, last, workers, withheld))
     return ExitCode.OK
 
 
@@ -204,22 +210,23 @@ async def _marked(store: Store, heard: Any, *, reason: str, go_on: bool) -> Rest
         after = found.after
 
 
-def _next_occurrences(schedules: Any, now: datetime) -> dict[str, datetime]:
-    """When each schedule comes round next, as if it had been looked at all along."""
-    from schedulers.triggers import next_fire, trigger_for
-
-    return {
-        one.id: next_fire(trigger_for(one.rule, one.timezone), now)
-        for one in schedules
-        if one.next_fire_at is not None and one.next_fire_at <= now
-    }
-
-
-def _write(done: Restored, last: datetime, workers: int, skipped: int) -> None:
+def _write(done: Restored, last: datetime, workers: int, withheld: Withheld) -> None:
     write(f"restored; the last thing known is of {last:%Y-%m-%d %H:%M:%S} UTC", "green")
     write(f"  {done.paused} open runs paused: look at them, then `agentflow resume`")
     if done.going_on:
         write(f"  {done.going_on} open runs go on by themselves")
     if done.left:
         write(f"  {done.left} were paused or needed attention already")
-    write(f"  {workers} workers of before are forgotten, {skipped} schedules go on from now")
+    write(f"  {workers} workers of before are forgotten, {withheld.schedules} schedules go on from now")
+    if withheld.occurrences or withheld.backfills:
+        write(f"  {withheld.occurrences} queued occurrences skipped, {withheld.backfills} backfills cancelled")
+    if withheld.matches:
+        write(f"  {withheld.matches} events that waited for a listener failed: `agentflow matches list`, then `retry`")
+    if withheld.dispatches:
+        write(f"  {withheld.dispatches} dispatches discarded: `agentflow dispatches resend` those still to be sent")
+    if withheld.tokens:
+        write(
+            f"  {withheld.tokens} API tokens hold, as at the time of the backup: revoke again what was revoked since "
+            "(`agentflow tokens list`)",
+            "yellow",
+        )

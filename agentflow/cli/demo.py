@@ -146,7 +146,7 @@ async def _inbox(client: Client, port: int) -> AsyncIterator[str]:
     from agentflow.cli.pages import Pages
 
     listener = _listener(port)
-    pages = Pages(client, listener)
+    pages = Pages(client, listener, dev=True)
     await pages.start()
     try:
         yield address_of(listener)
@@ -161,11 +161,11 @@ def _listener(port: int) -> socket:
     last = min(port + PORTS, 65535)
     for candidate in range(port, last) if port else ():
         try:
-            return bound("127.0.0.1", candidate, exposed=False)
+            return bound("127.0.0.1", candidate, dev=True)
         except Refused as error:
             if error.code is not ExitCode.UNUSABLE:
                 raise
-    return bound("127.0.0.1", last if port else 0, exposed=False)
+    return bound("127.0.0.1", last if port else 0, dev=True)
 
 
 async def _followed(terminal: Terminal, client: Client, run_id: str, total: int, deputy: Deputy | None) -> Run:

@@ -30,6 +30,8 @@ def run_summary(run: Run) -> dict[str, Any]:
         "started_at": instant(run.started_at),
         "finished_at": instant(run.finished_at),
         "available_at": instant(run.available_at),
+        "tags": plain(run.tags) or [],
+        "metadata": plain(run.metadata),
     }
 
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from agentflow.cli.command import command, whole_number
+from agentflow.cli.matches import match_document
 from agentflow.cli.terminal import Terminal, user, write
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from agentflow.records import Event
+    from agentflow.records import Event, Match
 
 PANEL = "Events and callbacks"
 
@@ -36,7 +38,7 @@ def send(
         str | None, typer.Option("--id", metavar="ID", help="The same id never makes a second event.")
     ] = None,
 ) -> int:
-    """Send an event: runs that wait for it go on, and those that come to wait for it later find it."""
+    """Send an event: runs that wait for it go on, now or later, and tasks that listen are started."""
     from agentflow.cli.inputs import read_json
 
     return asyncio.run(_send(terminal, name, read_json(payload, option="--payload"), key=key, id=id))
@@ -59,7 +61,7 @@ def events(
         int, typer.Option("--limit", "-n", metavar="COUNT", parser=whole_number(1, 1000), help="At most so many.")
     ] = 50,
 ) -> int:
-    """List the latest events, newest first."""
+    """List the latest events, newest first, with what each started or woke."""
     from agentflow.cli.session import missing_database
 
     if sentence := missing_database(terminal.database):
@@ -74,17 +76,25 @@ async def _events(terminal: Terminal, name: str | None, limit: int) -> int:
 
     async with opened(terminal) as client:
         found, now = await client.events(name=name, limit=limit), client.now()
-    terminal.answer([event_document(one) for one in found], lambda: _write_events(found, now))
+        matches = await client.matches(*(one.id for one in found))
+    came = {one.id: [match for match in matches if match.event_id == one.id] for one in found}
+    documents = [event_document(one) | {"matches": [match_document(m) for m in came[one.id]]} for one in found]
+    terminal.answer(documents, lambda: _write_events(found, came, now))
     if not found:
         terminal.note(f"no event{'' if name is None else ' of that name'} in {terminal.place}")
     return 0
 
 
-def _write_events(found: Any, now: datetime) -> None:
+def _write_events(found: Sequence[Event], came: Mapping[str, Sequence[Match]], now: datetime) -> None:
     from agentflow.cli.views import age
 
     for one in found:
         write(f"  {age(one.sent_at, now):>9} ago  {_named(one)}, {one.id}, by {one.sent_by}")
+        for match in came[one.id]:
+            became = match.run_id or match.reason or "to be looked at"
+            write(f"                 {match.status} {match.listener_id}: {became}")
+        for run_id in one.woken_runs:
+            write(f"                 woke {run_id}")
 
 
 def _named(event: Event) -> str:
@@ -104,5 +114,6 @@ def event_document(event: Event) -> dict[str, Any]:
         "payload": payload(event.payload),
         "sent_by": event.sent_by,
         "sent_at": instant(event.sent_at),
+        "woken": list(event.woken_runs),
         "repeated": event.repeated,
     }

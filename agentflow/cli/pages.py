@@ -14,9 +14,11 @@ from approvals_ui import create_app, end_streams
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Awaitable, Callable, Collection, Iterator
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+    from datetime import datetime
 
     from agentflow.client import Client
+    from agentflow.records import Schedule
 
 LONGEST_FAREWELL: Final = 5
 
@@ -29,6 +31,7 @@ class Pages:
         client: Client,
         listener: socket.socket,
         *,
+        dev: bool,
         hosts: Collection[str] = (),
         trouble: Callable[[], Awaitable[str]] | None = None,
     ) -> None:
@@ -37,8 +40,10 @@ class Pages:
             webhooks=client.catalog.webhooks,
             secret=inbox_secret(),
             reviewer=user(),
+            dev=dev,
             hosts=hosts,
             trouble=trouble,
+            upcoming=lambda schedule, count: _upcoming(schedule, count, client.now()),
         )
         self._listener = listener
         self._server = _Server(
@@ -73,6 +78,12 @@ class Pages:
         end_streams(self._application)
         self._server.leave()
         await self.ended()
+
+
+def _upcoming(schedule: Schedule, count: int, now: datetime) -> Sequence[datetime]:
+    from schedulers import upcoming
+
+    return upcoming(schedule, count, now)
 
 
 class _Server(uvicorn.Server):

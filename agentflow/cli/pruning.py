@@ -30,7 +30,7 @@ Only = Annotated[
     typer.Option(
         "--only",
         metavar="KIND",
-        help="runs, logs, events, occurrences or deliveries; repeatable. All these if left out. "
+        help="runs, logs, events, occurrences, deliveries or dispatches; repeatable. All these if left out. "
         "usage (what models cost) and threads (conversations) go only if named.",
     ),
 ]

@@ -23,6 +23,7 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or a begi
 def register(application: typer.Typer) -> None:
     """Add these commands."""
     command(application, "trigger", panel=PANEL)(trigger)
+    command(application, "trigger-batch", panel=PANEL)(trigger_batch)
     command(application, "runs", panel=PANEL)(runs)
     command(application, "why", panel=PANEL)(why)
 
@@ -44,6 +45,12 @@ def trigger(
     ttl: Annotated[
         str | None, typer.Option("--ttl", metavar="SPAN", help="It expires if it did not start within this.")
     ] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TAG", help="What runs are found by; may be repeated.")
+    ] = None,
+    metadata: Annotated[
+        str | None, typer.Option("--metadata", metavar="JSON|@FILE|-", help="A JSON object that is kept with the run.")
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Stay until it ends; exit 1 unless it completed.")] = False,
 ) -> int:
     """Start a run of a task and print its id and status."""
@@ -53,7 +60,9 @@ def trigger(
     application = load(target)
     task = named_task(application)
     given = read_json(input, option="--input")
-    options: Options = {"idempotency_key": key, "delay": delay, "priority": priority, "ttl": ttl}
+    options: Options = {"idempotency_key": key, "delay": delay, "priority": priority, "ttl": ttl, "tags": tags}
+    if metadata is not None:
+        options["metadata"] = read_json(metadata, option="--metadata")
     return asyncio.run(_trigger(terminal, application, task.id, given, options, wait=wait))
 
 
@@ -83,6 +92,22 @@ async def _trigger(
         return _answer_ended(terminal, ended, run_result(ended), write_outcome, outcome_code(ended))
 
 
+def trigger_batch(
+    terminal: Terminal,
+    app: Annotated[str, typer.Argument(metavar="APP", help="Such as app.py or package.module.")],
+    items: Annotated[
+        str,
+        typer.Option("--items", metavar="JSON|@FILE|-", help='As [{"task": "ship", "input": {"order": 7}}].'),
+    ],
+) -> int:
+    """Start many runs, each item for itself: what is wrong with one keeps no other back. Exit 1 if one was refused."""
+    from agentflow.cli.batches import read_items, trigger_items
+    from agentflow.cli.targets import load_with_tasks
+
+    application = load_with_tasks(app)
+    return asyncio.run(trigger_items(terminal, application, read_items(items)))
+
+
 def _answer_ended(terminal: Terminal, run: Run, document: Any, write_outcome: Any, code: int) -> int:
     def write_all() -> None:
         write(f"{run.id}  {run.status}")
@@ -98,6 +123,14 @@ def runs(
         list[str] | None, typer.Option("--status", metavar="STATUS", help="Only these; may be given several times.")
     ] = None,
     task: Annotated[str | None, typer.Option("--task", metavar="TASK", help="Only runs of this task.")] = None,
+    *,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TAG", help="Only runs with all of these; may be repeated.")
+    ] = None,
+    queue: Annotated[str | None, typer.Option("--queue", metavar="QUEUE", help="Only runs of this queue.")] = None,
+    origin: Annotated[
+        str | None, typer.Option("--origin", metavar="ORIGIN", help='Only runs started so, as "schedule nightly".')
+    ] = None,
     limit: Annotated[
         int, typer.Option("--limit", "-n", metavar="COUNT", parser=whole_number(1), help="At most so many.")
     ] = 50,
@@ -110,10 +143,11 @@ def runs(
         terminal.note(sentence)
         terminal.answer([], lambda: None)
         return 0
-    return asyncio.run(_runs(terminal, statuses, task, limit))
+    wanted = {"statuses": statuses, "task": task, "tags": tags or (), "queue": queue, "origin": origin}
+    return asyncio.run(_runs(terminal, wanted, limit))
 
 
-async def _runs(terminal: Terminal, statuses: list[Any], task: str | None, limit: int) -> int:
+async def _runs(terminal: Terminal, wanted: dict[str, Any], limit: int) -> int:
     from agentflow.cli.documents import run_summary
     from agentflow.cli.session import opened
     from agentflow.cli.views import write_runs
@@ -122,7 +156,7 @@ async def _runs(terminal: Terminal, statuses: list[Any], task: str | None, limit
     cursor: str | None = None
     async with opened(terminal) as client:
         while len(found) < limit:
-            page = await client.runs(statuses=statuses, task=task, cursor=cursor, limit=min(limit - len(found), 200))
+            page = await client.runs(**wanted, cursor=cursor, limit=min(limit - len(found), 200))
             found += page.items
             cursor = page.next_cursor
             if cursor is None:
@@ -132,7 +166,7 @@ async def _runs(terminal: Terminal, statuses: list[Any], task: str | None, limit
     if cursor is not None:
         terminal.note(f"there are more; --limit shows more than {limit}")
     elif not found:
-        terminal.note(f"no run{' like that' if statuses or task else ''} in {terminal.place}")
+        terminal.note(f"no run{' like that' if any(wanted.values()) else ''} in {terminal.place}")
     return 0
 
 

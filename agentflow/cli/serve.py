@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from agentflow.cli.addresses import DEFAULT_PORT, FLAG
+from agentflow.cli.addresses import DEFAULT_PORT, DEV
 from agentflow.cli.command import command, whole_number
 from agentflow.cli.exits import Refused
 from agentflow.cli.terminal import Terminal
@@ -38,7 +38,7 @@ Host = Annotated[str, typer.Option("--host", metavar="HOST", help="Where pages a
 Port = Annotated[
     int, typer.Option("--port", parser=whole_number(0, 65535), metavar="PORT", help="0 takes any free one.")
 ]
-Exposed = Annotated[bool, typer.Option(FLAG, help="Let other machines reach pages nobody signs in to.")]
+Dev = Annotated[bool, typer.Option(DEV, help="Let everybody on this machine in without a token; on 127.0.0.1 only.")]
 Hostnames = Annotated[
     list[str] | None,
     typer.Option("--hostname", metavar="NAME", help="What other machines call this one; may be given several times."),
@@ -104,7 +104,7 @@ def serve(
     *,
     host: Host = "127.0.0.1",
     port: Port = DEFAULT_PORT,
-    exposed: Exposed = False,
+    dev: Dev = False,
     hostnames: Hostnames = None,
     labels: Labels = None,
     concurrency: Concurrency = CONCURRENCY,
@@ -119,7 +119,7 @@ def serve(
     if app is None and not Path(HERE).is_file():
         raise Refused(f"found no {HERE} in this folder; wanted a module with tasks, as in `agentflow serve tasks.py`")
     application = load_with_tasks(app or HERE)
-    listener = bound(host, port, exposed=exposed)
+    listener = bound(host, port, dev=dev)
     from agentflow.cli.serving import Parts, run
 
     parts = Parts(
@@ -127,6 +127,7 @@ def serve(
         schedules=True,
         listener=listener,
         hosts=names(host, hostnames),
+        dev=dev,
         health=health_listener(health),
         linger=linger,
         settings=WorkerSettings(concurrency=concurrency, drain_for=drain, labels=tuple(labels or ())),
@@ -170,7 +171,7 @@ def ui(
     *,
     host: Host = "127.0.0.1",
     port: Port = DEFAULT_PORT,
-    exposed: Exposed = False,
+    dev: Dev = False,
     hostnames: Hostnames = None,
     linger: Linger = timedelta(),
     health: Health = None,
@@ -180,10 +181,12 @@ def ui(
     from agentflow.cli.targets import load
 
     application = load(app) if app else None
-    listener = bound(host, port, exposed=exposed)
+    listener = bound(host, port, dev=dev)
     from agentflow.cli.serving import Parts, run
 
-    parts = Parts(listener=listener, hosts=names(host, hostnames), health=health_listener(health), linger=linger)
+    parts = Parts(
+        listener=listener, hosts=names(host, hostnames), dev=dev, health=health_listener(health), linger=linger
+    )
     return run(terminal, application, parts)
 
 
@@ -197,7 +200,7 @@ def scheduler(terminal: Terminal, app: App, *, health: Health = None) -> int:
     from agentflow.cli.serving import Parts, run
 
     if not application.catalog.schedules:
-        terminal.note(f"{app} declares no schedule; put @schedule(...) above a @task")
+        terminal.note(f"{app} declares no schedule; put @task.schedule(...) above a @task")
     return run(terminal, application, Parts(schedules=True, health=listener))
 
 

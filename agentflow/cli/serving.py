@@ -33,6 +33,7 @@ LONGEST_END: Final = timedelta(seconds=10)
 class Parts:
     """What this program is to run: pages where there is a `listener`, which answers to the names `hosts`.
 
+    With `dev` whoever is on this machine may do everything on them, and what is fit for trying out only is not refused.
     On `health` it says how it is. Asked to end, its pages go on for `linger` and say that they are not ready.
     """
 
@@ -40,6 +41,7 @@ class Parts:
     schedules: bool = False
     listener: socket.socket | None = None
     hosts: tuple[str, ...] = ()
+    dev: bool = False
     health: socket.socket | None = None
     linger: timedelta = timedelta(0)
     settings: WorkerSettings = field(default_factory=WorkerSettings)
@@ -66,18 +68,22 @@ async def _run(terminal: Terminal, application: Application | None, parts: Parts
     ending = Ending(terminal, within=within.total_seconds())
     condition = Condition(ending.asked)
     modules = [application.module] if application else []
+    for webhook in application.catalog.webhooks.values() if application and parts.listener else ():
+        webhook.require_ready(dev=parts.dev)  # before anything is started that would have to be ended again
     async with AsyncExitStack() as started:
         if parts.health is not None:
             await _start_probes(condition, parts.health, started)
         agentflow = await started.enter_async_context(
-            AgentFlow(*modules, database=terminal.database, worker=parts.worker, settings=parts.settings)
+            AgentFlow(*modules, database=terminal.database, worker=parts.worker, settings=parts.settings, dev=parts.dev)
         )
         troubles = [await _start_ticker(agentflow, started)] if parts.schedules else []
         if (worker := agentflow.worker) is not None:
             troubles.append(lambda: worker.trouble)
+        if (teller := agentflow.teller) is not None:
+            troubles.append(lambda: teller.trouble)
         condition.has_started(agentflow, *troubles)
         pages = await _start_pages(agentflow, parts, condition, started) if parts.listener else None
-        announce(terminal, application, parts)
+        announce(terminal, application, parts, unopened=await _unopened(agentflow, parts))
         if terminal.as_json:
             started.enter_context(redirect_stdout(sys.stderr))  # the answer was given; what tasks print is none
         await _first(ending.asked.wait(), *([pages] if pages else []))
@@ -119,12 +125,18 @@ async def _start_pages(
     from agentflow.cli.pages import Pages
 
     assert parts.listener is not None
-    for webhook in agentflow.catalog.webhooks.values():
-        webhook.require_secrets()  # else its first request would be the first to say that one is missing
-    pages = Pages(agentflow.client, parts.listener, hosts=parts.hosts, trouble=condition.trouble)
+    pages = Pages(agentflow.client, parts.listener, dev=parts.dev, hosts=parts.hosts, trouble=condition.trouble)
     await pages.start()
     started.push_async_callback(pages.stop)
     return pages.ended()
+
+
+async def _unopened(agentflow: AgentFlow, parts: Parts) -> bool:
+    """Whether the pages are shut to everybody, because nobody has a token that holds."""
+    if parts.listener is None or parts.dev:
+        return False
+    now = agentflow.client.now()
+    return not any(token.holds_at(now) for token in await agentflow.client.tokens.all())
 
 
 async def _first(*awaited: Awaitable[Any]) -> None:

@@ -89,6 +89,10 @@ def write_run(run: Run, *, why: str, now: datetime) -> None:
     write(f"  triggered {age(run.created_at, now)} ago by {run.origin}; attempt {run.attempt}, turn {run.epoch}")
     if run.parent_id:
         write(f"  child of {run.parent_id}")
+    if run.tags:
+        write(f"  tagged {', '.join(json.loads(run.tags))}")
+    if run.metadata:
+        write_value("metadata", payload(run.metadata))
     write_value("input", payload(run.input))
 
 

@@ -147,7 +147,7 @@ class Office(Shell):
 
     def open(self) -> None:
         self.write("app.py", OFFICE)
-        self.address = self.start("serve", "--port", "0", "--json", "--quiet").document()["address"]
+        self.address = self.start("serve", "--dev", "--port", "0", "--json", "--quiet").document()["address"]
 
     def asked(self, number: str) -> dict[str, Any]:
         """The pending approval of a fresh run that wants to pay this invoice of 10.5."""

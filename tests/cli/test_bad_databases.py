@@ -18,8 +18,10 @@ from tests.cli.shell import Shell
 from tests.support.clusters import free_port
 
 PASSWORD = "s3cr3t"
+SUBSCRIPTION, MESSAGE = "sub_01j00000000000000000000", "msg_01j00000000000000000000"
 RUN, APPROVAL = "run_01j00000000000000000000000", "apr_01j00000000000000000000000"
 ARGUMENTS = {
+    "trigger-batch": ["office.py", "--items", '[{"task": "greet", "input": {"name": "mia"}}]'],
     "trigger": ["office.py:greet", "--input", '{"name": "mia"}'],
     "runs": [],
     "why": [RUN],
@@ -38,6 +40,9 @@ ARGUMENTS = {
     "correct": [APPROVAL, "--data", "{}", "--yes"],
     "send": ["paid"],
     "events": [],
+    "listeners": [],
+    "matches list": [],
+    "matches retry": ["evt_1"],
     "check": ["office.py"],
     "queues list": [],
     "queues pause": ["mail"],
@@ -45,9 +50,23 @@ ARGUMENTS = {
     "queues limit": ["mail", "--concurrency", "1"],
     "queues reset": ["mail"],
     "queues log": ["mail"],
+    "schedules list": [],
+    "schedules show": ["nightly"],
+    "schedules plan": ["office.py"],
+    "schedules upsert": ["office.py:greet", "every 1h", "--id", "hourly", "--input", '{"name": "mia"}'],
+    "schedules remove": ["nightly"],
+    "schedules pause": ["nightly"],
+    "schedules resume": ["nightly"],
+    "schedules trigger": ["nightly", "--app", "office.py"],
+    "schedules backfill": ["nightly", "--since", "2026-01-01"],
+    "schedules backfills": [],
+    "schedules cancel-backfill": ["bkf_01j00000000000000000000000"],
     "callback complete": ["cb_token"],
     "callback fail": ["cb_token", "--error", "no"],
     "callback heartbeat": ["cb_token"],
+    "deliveries list": [],
+    "deliveries show": ["dlv_01j00000000000000000"],
+    "deliveries redeliver": ["dlv_01j00000000000000000", "office.py"],
     "workers": [],
     "budget": [RUN],
     "costs": [],
@@ -55,6 +74,21 @@ ARGUMENTS = {
     "standing list": [],
     "standing add": ["clerk", "refund", "--for", "1d", "--reason", "small ones"],
     "standing revoke": ["sta_01j00000000000000000000000"],
+    "subscriptions add": ["https://example.com/", "--event", "*"],
+    "subscriptions list": [],
+    "subscriptions show": [SUBSCRIPTION],
+    "subscriptions change": [SUBSCRIPTION, "--event", "run.*"],
+    "subscriptions disable": [SUBSCRIPTION],
+    "subscriptions enable": [SUBSCRIPTION],
+    "subscriptions rotate-secret": [SUBSCRIPTION],
+    "subscriptions remove": [SUBSCRIPTION],
+    "subscriptions ping": [SUBSCRIPTION],
+    "dispatches list": [],
+    "dispatches show": [MESSAGE],
+    "dispatches resend": [MESSAGE],
+    "tokens create": ["mia", "--all"],
+    "tokens list": [],
+    "tokens revoke": ["mia"],
     "db upgrade": [],
     "db check": [],
     "db backup": ["copy.db"],
@@ -67,7 +101,7 @@ SERVING = {
     "ui": ["--port", "0"],
     "scheduler": ["office.py"],
 }
-ELSEWHERE = {"demo", "replay", "tasks", "version", "db move", "db restore"}
+ELSEWHERE = {"demo", "replay", "tasks", "version", "webhooks", "db move", "db restore"}
 """They use no database, or one of their own."""
 
 OFFICE = """

@@ -166,9 +166,27 @@ def test_a_restored_database_goes_on_when_somebody_has_looked(closed: Shell) -> 
     approval = closed("inbox", "--json").document[0]
     assert closed("approve", approval["id"]).code == 0
     assert closed("resume", "--status", "paused").code == 0
-    closed.start("serve", "--port", "0", "--json", "--quiet").document()
+    closed.start("serve", "--dev", "--port", "0", "--json", "--quiet").document()
     assert closed("show", run_id, "--follow").code == 0
     assert statuses(closed) == {"completed": 3}
+
+
+def test_restoring_says_what_it_kept_from_going_on_and_which_tokens_hold(closed: Shell) -> None:
+    assert closed("tokens", "create", "ci", "--all").code == 0
+    path, copy = closed.folder / "agentflow.db", closed.folder / "copy.db"
+    sent = "INSERT INTO agentflow_event (id, name, key, seq, payload, digest, sent_by, sent_at) VALUES "
+    matched = "INSERT INTO agentflow_match (event_id, listener_id, status, created_at) VALUES "
+    query(path, f"{sent} ('evt_1', 'paid', '', 99, '1', 'd', 'mia', 1)")
+    query(path, f"{matched} ('evt_1', 'book', 'pending', 1)")
+    assert closed("db", "backup", str(copy)).code == 0
+    assert closed("tokens", "revoke", "ci").code == 0
+
+    ended = closed("db", "restore", str(copy), "--force")
+
+    assert ended.code == 0, ended.err
+    assert "1 events that waited for a listener failed" in ended.out
+    assert "1 API tokens hold, as at the time of the backup" in ended.out
+    assert query(path, "SELECT status FROM agentflow_match") == [("failed",)]
 
 
 def test_a_backup_that_is_none_is_refused(closed: Shell) -> None:

@@ -14,9 +14,9 @@ import pytest
 from tests.cli.shell import OFFICE, Shell
 
 SCHEDULED = """
-    from agentflow import schedule, task
+    from agentflow import task
 
-    @schedule("every 1s")
+    @task.schedule("every 1s")
     @task
     async def ticks() -> None: ...
 """
@@ -35,7 +35,7 @@ def taken() -> Iterator[int]:
 
 
 def test_serve_says_where_the_inbox_is_and_what_it_found(shop: Shell) -> None:
-    document = shop.start("serve", "--port", "0", "--json").document()
+    document = shop.start("serve", "--dev", "--port", "0", "--json").document()
     assert document["tasks"] == ["fails", "greet", "pay"]
     assert document["database"] == "sqlite:///agentflow.db"
     with urllib.request.urlopen(f"{document['address']}/inbox", timeout=20) as page:
@@ -56,7 +56,7 @@ def test_a_first_signal_ends_it_in_order_with_exit_code_0(
 
 
 def test_open_live_streams_do_not_keep_it_from_stopping(shop: Shell) -> None:
-    started = shop.start("serve", "--port", "0", "--json")
+    started = shop.start("serve", "--dev", "--port", "0", "--json")
     address = started.document()["address"]
     with urllib.request.urlopen(f"{address}/events", timeout=20) as stream:
         assert stream.readline()
@@ -128,7 +128,7 @@ def test_what_one_program_was_told_the_next_one_does(shop: Shell) -> None:
 
 def test_the_inbox_alone_executes_nothing(shop: Shell) -> None:
     shop("trigger", "app.py:greet", "--input", '{"name": "mia"}')
-    document = shop.start("ui", "app.py", "--port", "0", "--json").document()
+    document = shop.start("ui", "app.py", "--dev", "--port", "0", "--json").document()
     assert document["worker"] is False
     request = urllib.request.Request(
         f"{document['address']}/api/v1/runs",
@@ -158,17 +158,18 @@ def test_a_port_in_use_ends_it_with_5_before_anything_is_started(command: str, t
     assert not (shop.folder / "agentflow.db").exists()
 
 
-def test_a_host_others_can_reach_wants_the_flag(shop: Shell) -> None:
-    ended = shop("serve", "--host", "0.0.0.0", "--port", "0")
-    assert "--expose-without-sign-in" in ended.complaint
+def test_a_host_others_can_reach_is_not_for_dev(shop: Shell) -> None:
+    ended = shop("serve", "--host", "0.0.0.0", "--port", "0", "--dev")
+    assert "with --dev nobody has to sign in" in ended.complaint
     assert ended.code == 2
+    assert not (shop.folder / "agentflow.db").exists()
 
 
 def test_an_open_inbox_answers_to_the_names_it_was_given_and_to_no_other(shop: Shell) -> None:
-    flags = ["--host", "0.0.0.0", "--port", "0", "--expose-without-sign-in", "--hostname", "inbox.test"]
+    flags = ["--host", "0.0.0.0", "--port", "0", "--hostname", "inbox.test"]
     address = shop.start("serve", *flags, "--json").document()["address"]
     for name, status in (("inbox.test", 200), ("evil.test", 421)):
-        request = urllib.request.Request(f"{address}/inbox", headers={"host": name})
+        request = urllib.request.Request(f"{address}/health", headers={"host": name})
         try:
             found = urllib.request.urlopen(request, timeout=20).status
         except urllib.error.HTTPError as error:

@@ -68,7 +68,7 @@ def ledger(shop: Shell) -> list[tuple[str, str, str]]:
 
 def programs_of(shop: Shell) -> tuple[str, list[Started]]:
     """The address of the inbox, and two workers beside it."""
-    address = shop.start("ui", "app.py", "--port", "0", "--json", "--quiet").document()["address"]
+    address = shop.start("ui", "app.py", "--dev", "--port", "0", "--json", "--quiet").document()["address"]
     workers = [shop.start("worker", "app.py", "--json", "--quiet") for _ in range(2)]
     for worker in workers:
         assert worker.document()["worker"]
@@ -105,13 +105,13 @@ def test_a_worker_that_is_killed_leaves_its_runs_to_the_other(shop: Shell) -> No
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may be another user")
 def test_root_leaves_another_users_file_and_what_is_beside_it_to_that_user(shop: Shell) -> None:
     """Or that user's own programs could not open it any more."""
-    started = shop.start("ui", "--port", "0", "--json", "--quiet")
+    started = shop.start("ui", "--dev", "--port", "0", "--json", "--quiet")
     started.document()
     started.stop()
     file = shop.folder / "agentflow.db"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     os.chown(file, 12345, 12345)
-    started = shop.start("ui", "--port", "0", "--json", "--quiet")
+    started = shop.start("ui", "--dev", "--port", "0", "--json", "--quiet")
     started.document()
     owners = {path.name: path.stat().st_uid for path in Path(shop.folder).glob("agentflow.db*")}
     assert owners == dict.fromkeys(owners, 12345)
