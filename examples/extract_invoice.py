@@ -116,7 +116,7 @@ async def main(*, auto: bool) -> None:
             await play_the_reviewer(flow.client, run.id)
             print(await run)
             return
-        pages = uvicorn.Server(uvicorn.Config(create_app(flow.client), port=8321, log_level="warning"))
+        pages = uvicorn.Server(uvicorn.Config(create_app(flow.client, dev=True), port=8321, log_level="warning"))
         serving = asyncio.create_task(pages.serve())
         print("Decide at http://127.0.0.1:8321/inbox")
         try:

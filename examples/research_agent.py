@@ -157,7 +157,7 @@ async def main(*, auto: bool) -> None:
             await play_the_person(flow.client, run.id)
             print_finding(await run)
         else:
-            pages = uvicorn.Server(uvicorn.Config(create_app(flow.client), port=8321, log_level="warning"))
+            pages = uvicorn.Server(uvicorn.Config(create_app(flow.client, dev=True), port=8321, log_level="warning"))
             serving = asyncio.create_task(pages.serve())
             print(f"Decide at http://127.0.0.1:8321/inbox; the conversation is at http://127.0.0.1:8321/runs/{run.id}")
             try:

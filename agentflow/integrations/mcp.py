@@ -26,7 +26,7 @@ from agentflow.integrations.protocol import answer_to, first_page, listed, requi
 from agentflow.integrations.telling import LONGEST_SCHEMA, shown, shown_schema, size_of, text_of
 from agentflow.integrations.wanted import Wishes
 from agentflow.retry import Retry
-from agentflow.tasks.secret import Secret
+from agentflow.verifiers.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence

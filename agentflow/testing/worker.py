@@ -62,7 +62,7 @@ class TestWorker(Worker):
     async def die(self) -> None:
         """Leave everything as a killed process does: nothing is handed back, the lease is not returned."""
         self._stopping = True
-        left = [*self._loops]
+        left = [*self._loops, *self._matching.drop()]
         for turn, task in list(self._turns.values()):
             turn.give_up()
             left.append(task)

@@ -160,6 +160,7 @@ def test_a_module_that_comes_later_is_imported_by_its_first_use_alone(
         "agentflow.records",
         "agentflow.requests",
         "agentflow.store",
+        "agentflow.verifiers",
     ],
 )
 def test_every_name_of_a_package_that_imports_late_is_there_and_no_other(package: str) -> None:

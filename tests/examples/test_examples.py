@@ -97,6 +97,17 @@ def test_support_triage(tmp_path: Path) -> None:
     }
 
 
+def test_invoice_desk(tmp_path: Path) -> None:
+    assert printed("invoice_desk.py", "--auto", folder=tmp_path).splitlines() == [
+        "sent: 202, and again: 202, the same run",
+        "asked: Book INV-4721: 1.2 EUR",
+        "decided: corrected",
+        "told: run.completed: booked INV-4721 from ACME Stationery: 1200 EUR",
+        'to review: Book INV-4721: [{"op": "replace", "path": "/amount", "value": 1200.0}]',
+        'in the books: {"supplier": "ACME Stationery", "number": "INV-4721", "amount": "1200"}',
+    ]
+
+
 def test_every_example_is_told_of_and_tested() -> None:
     page = (ROOT / "examples" / "README.md").read_text()
     tested = Path(__file__).read_text()

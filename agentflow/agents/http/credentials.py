@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from agentflow.errors import DefinitionError
-from agentflow.tasks.secret import Secret
+from agentflow.verifiers.secret import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

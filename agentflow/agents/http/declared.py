@@ -18,7 +18,7 @@ from agentflow.errors import DefinitionError, EgressRefused
 if TYPE_CHECKING:
     from agentflow.agents.tools.options import ToolOptions
     from agentflow.agents.tools.tool import Tool
-    from agentflow.tasks.secret import Secret
+    from agentflow.verifiers.secret import Secret
 
 IDEMPOTENCY: Final = "Idempotency-Key"
 _SLOT: Final = re.compile(r"\{([^{}]*)\}")

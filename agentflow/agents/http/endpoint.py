@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from agentflow.agents.http.credentials import Credential, without
 from agentflow.errors import ToolError
-from agentflow.tasks.secret import Secret
+from agentflow.verifiers.secret import Secret
 
 JSON, FORM = "application/json", "application/x-www-form-urlencoded"
 _SEPARATORS: Final = {"form": ",", "simple": ",", "spaceDelimited": " ", "pipeDelimited": "|"}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from agentflow.agents.http.credentials import Credential, api_key, bearer
 from agentflow.errors import DefinitionError
-from agentflow.tasks.secret import Secret
+from agentflow.verifiers.secret import Secret
 
 if TYPE_CHECKING:
     from agentflow.agents.http.document import Document
