@@ -144,9 +144,7 @@ def require_room(caller: Caller, desk: Desk) -> None:
         raise Refused(HTTPStatus.SERVICE_UNAVAILABLE, NO_ROOM, kind="too-many-streams", headers={"retry-after": "15"})
 
 
-def streamed(
-    request: Request[Any, Any, Any], desk: Desk, events: AsyncGenerator[bytes, None]
-) -> AsyncIterator[bytes]:
+def streamed(request: Request[Any, Any, Any], desk: Desk, events: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
     """The events as the body of a response, as long as the caller is allowed to. Raises `Refused`, see `require_room`.
 
     One that nobody begins to read counts for nothing.

@@ -1,4 +1,4 @@
-"""What nobody may give: news of what they may not read, and secrets of the programs that they have not been told."""
+"""What nobody may have done by a scope they have: told what they may not read, signed as we do, said in our name."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 READ_WITH: Final = {"run": "runs:read", "approval": "approvals:read"}
 """The scope that reads what events of a kind tell."""
 ENVIRONMENT: Final = "env:"
+OURS: Final = "agentflow."
+"""What names of events begin with that this program sends itself, such as what agents are told."""
 KIND: Final = "scope-lacking"
 
 
@@ -37,3 +39,10 @@ def require_own_secret(caller: Caller, secret: str | None) -> None:
     if (secret or "").strip().startswith(ENVIRONMENT) and not caller.may(EVERYTHING):
         text = f"{caller.name} has not every scope, and cannot name an environment variable of the programs that send."
         raise Refused(HTTPStatus.FORBIDDEN, f"{text} Nothing was changed.", kind=KIND)
+
+
+def require_their_event(name: str) -> None:
+    """Refuse an event in our own name: its payload says who told an agent what. Raises `Refused`; none was sent."""
+    if name.startswith(OURS):
+        text = f"Names of events that begin with {OURS} are this program's own; telling an agent takes runs:write."
+        raise Refused(HTTPStatus.FORBIDDEN, f"{text} Nothing was sent.", kind="reserved-name")

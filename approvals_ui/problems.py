@@ -114,7 +114,9 @@ def describe(error: Exception) -> ProblemDocument:
         status = next((status for kind, status in STATUS_OF.items() if isinstance(error, kind)), None)
         if status is not None:
             return _of_ours(error, status)
-    if isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR:
+    if isinstance(error, Refused) or (
+        isinstance(error, HTTPException) and error.status_code < HTTPStatus.INTERNAL_SERVER_ERROR
+    ):
         return _of_http(error)
     reference = secrets.token_hex(4)
     log.error("unexpected error %s", reference, exc_info=error)

@@ -216,8 +216,8 @@ async def play_everybody(flow: AgentFlow, address: str) -> None:
     told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     secrets: list[str] = []
     async with serving(subscriber(lambda: secrets[0], told), 0) as url:
-        wanted = {"events": ["run.completed"], "tasks": ["clerk"], "by": "the example"}
-        secrets.append((await flow.client.subscriptions.add(url, **wanted)).secret)
+        subscribe = flow.client.subscriptions.add
+        secrets.append((await subscribe(url, events=["run.completed"], tasks=["clerk"], by="the example")).secret)
         status, answer = await send_letter(address)
         again = await send_letter(address)
         print(f"sent: {status}, and again: {again[0]}, {'the same' if again[1] == answer else 'another'} run")

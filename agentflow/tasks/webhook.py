@@ -65,8 +65,8 @@ class Webhook:
     start a run, and `input` what of it the task is given: its parameters by name, or the value of its only one. Each is
     a function, `async` or not, of the payload, converted to what its parameter is annotated with, and if it has a
     second parameter of the `Received`. Without `input` a task of one parameter gets the payload, one of several its
-    members by name. `rate` ("50/s") bounds the authentic requests that are looked at, in each program that serves the path;
-    `max_body` is in bytes, and `max_depth` counts how lists and objects may lie within each other.
+    members by name. `rate` ("50/s") bounds the authentic requests that are looked at, in each program that serves the
+    path; `max_body` is in bytes, and `max_depth` counts how lists and objects may lie within each other.
     """
 
     path: str

@@ -33,6 +33,7 @@ from approvals_ui.api.shapes.events import (
 )
 from approvals_ui.caller import Caller
 from approvals_ui.desk import Desk
+from approvals_ui.granting import require_their_event
 from approvals_ui.views import Asked
 
 about = partial(endpoint, tag="events")
@@ -57,8 +58,12 @@ class EventEndpoints(Controller):
     async def send(
         self, request: Asked, desk: NamedDependency[Desk], caller: NamedDependency[Caller]
     ) -> Response[bytes]:
-        """Send an event: it wakes runs that wait for it, and starts the tasks that listen. Stored first."""
+        """Send an event: it wakes runs that wait for it, and starts the tasks that listen. Stored first.
+
+        Names that begin with `agentflow.` are our own (403).
+        """
         asked = await body_of(request, NewEvent)
+        require_their_event(asked.name)
         sent = await desk.client.send_event(asked.name, asked.payload, key=asked.key, id=asked.id, by=caller.name)
         return reply(event_view(sent), status=200 if sent.repeated else 201)
 

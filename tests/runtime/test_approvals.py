@@ -324,6 +324,8 @@ async def test_a_gate_whose_data_changes_every_time_stops_the_run_instead_of_ask
         ({"allow": "approve"}, "wanted some of approve, correct, reject"),
         ({"on_timeout": "guess"}, "wanted one of reject, raise, default, approve"),
         ({"risk": "huge"}, "wanted one of low, medium, high, critical"),
+        ({"priority": 2**31}, "wanted a whole number, at most 100,000,000"),
+        ({"priority": True}, "wanted a whole number"),
         ({"on_timeout": "approve"}, "needs allow_auto_approve=True"),
         ({"on_timeout": "approve", "allow_auto_approve": True, "risk": "high"}, "a risk below high"),
         ({"on_timeout": "default"}, "needs default="),

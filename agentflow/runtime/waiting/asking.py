@@ -13,6 +13,7 @@ from agentflow.durations import duration
 from agentflow.errors import DefinitionError, FieldProblem, InvalidDecision, PayloadTooLarge
 from agentflow.payloads import LIMIT, json_text
 from agentflow.states import Verdict
+from agentflow.tasks.options import MOST_PRIORITY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,12 +83,13 @@ def _problems(problems: Sequence[Problem]) -> str:
 def arguments(asked: Asked, now: datetime, given: Mapping[str, Any]) -> dict[str, Any]:
     """The columns of a new approval. Raises `DefinitionError` for what cannot be used."""
     _check(given["allow"], given["on_timeout"], given["risk"], auto=given["allow_auto_approve"])
-    plain = {name: given[name] for name in ("summary", "body", "reason", "risk", "priority", "on_timeout")}
+    plain = {name: given[name] for name in ("summary", "body", "reason", "risk", "on_timeout")}
     evidence: Mapping[str, Evidence] = given["evidence"] or {}
     return plain | {
         "title": given["title"] or _title(asked),
         "tool": asked.tool,
         "said": words(given["said"]),
+        "priority": _priority(given["priority"]),
         "confidence": _share("confidence", given["confidence"]),
         "field_confidence": _shares(given["field_confidence"] or {}),
         "evidence": _text({pointer: asdict(one) for pointer, one in evidence.items()}),
@@ -118,6 +120,14 @@ def _check(allow: Sequence[str], on_timeout: str, risk: str, *, auto: bool) -> N
             "wait_for_approval(on_timeout='approve') approves what nobody looked at: it needs allow_auto_approve=True, "
             "and a risk below high"
         )
+
+
+def _priority(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > MOST_PRIORITY:
+        raise DefinitionError(
+            f"wait_for_approval(priority={str(value)[:40]}): wanted a whole number, at most {MOST_PRIORITY:,}"
+        )
+    return value
 
 
 def _default(asked: Asked, default: Any) -> str:
