@@ -48,7 +48,7 @@ def ordered(address: str, orders: range) -> list[str]:
     for order in orders:
         request = urllib.request.Request(
             f"{address}/api/v1/runs",
-            data=json.dumps({"task": "pack", "input": {"order": order}, "key": f"order-{order}"}).encode(),
+            data=json.dumps({"task": "pack", "input": {"order": order}, "idempotency_key": f"order-{order}"}).encode(),
             headers={"content-type": "application/json"},
         )
         with urllib.request.urlopen(request, timeout=20) as answer:
