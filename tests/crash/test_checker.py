@@ -86,7 +86,8 @@ def test_what_is_wrong_in_the_database_is_named(statement: str, sound: Scene) ->
 
 
 MISSED = {
-    "INSERT INTO agentflow_event VALUES ('evt_1', 'paid', 'k', 1, '1', 'd', 'test', 7)": "an event that was sent since",
+    "INSERT INTO agentflow_event (id, name, key, seq, payload, digest, sent_by, sent_at) "
+    "VALUES ('evt_1', 'paid', 'k', 1, '1', 'd', 'test', 7)": "an event that was sent since",
     "INSERT INTO agentflow_callback (id, run_id, key, token_digest, status, created_at) "
     "SELECT 'cbk_1', id, 'callback#1', 'd', 'completed', 0 FROM agentflow_run": "waits for cbk_1, which is completed",
 }

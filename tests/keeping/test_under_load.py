@@ -68,7 +68,7 @@ async def test_a_payload_that_is_being_written_again_is_not_removed(tmp_path: Pa
         await store.finish(lease, Completed("1"))
         await database.clock.advance(1)
         kept = {"digest": name, "content": TEXTS[0], "size": len(content), "created_at": 1}
-        event = f"'evt', 'n', 'k', 1, 'blob:{name}:{len(content)}', 'd', 'mia', 1"
+        event = f"'evt', 'n', 'k', 1, 'blob:{name}:{len(content)}', 'd', 'mia', 1, NULL"
         with connect(database.url) as writer, writer.transaction():
             writer.execute(KEEP.postgres.encode(), kept)
             writer.execute(f"INSERT INTO agentflow_event VALUES ({event})".encode())

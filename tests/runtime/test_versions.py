@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from agentflow import schedule, step, task, wait_for_approval
+from agentflow import step, task, wait_for_approval
 from agentflow.errors import DefinitionError, TaskNotFound
 from agentflow.tasks.catalog import Catalog
 from agentflow.testing.worker import TestWorker
@@ -79,7 +79,7 @@ def test_what_becomes_of_open_runs_is_one_of_two_things() -> None:
 
 
 def test_schedules_start_the_newest_version() -> None:
-    versions = [schedule("every 1h")(version(number)) for number in ("1", "2")]
+    versions = [task.schedule("every 1h")(version(number)) for number in ("1", "2")]
     catalog = Catalog.collect(versions)
     assert catalog.tasks == {"paying": versions[1]}
     assert list(catalog.schedules) == list(versions[1].schedules)
