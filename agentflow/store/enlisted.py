@@ -6,6 +6,7 @@ has to be: two copies of SQLite in one program do not see each other's locks on 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
@@ -88,7 +89,7 @@ def _require_schema(connection: Connection) -> None:
         )
 
 
-class _Enlisted:
+class _Enlisted(ABC):
     """What both have in common."""
 
     is_alone = False
@@ -116,8 +117,9 @@ class _Enlisted:
             params = blobs.keep(self, params, large)
         return self._execute(statement, params)
 
+    @abstractmethod
     def _execute(self, statement: Statement, params: Mapping[str, Any]) -> CursorResult[Any]:
-        raise NotImplementedError
+        """Run the statement as this database's drivers take it."""
 
 
 class EnlistedSqlite(_Enlisted):
