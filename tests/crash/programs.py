@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
     from agentflow.client import Client
 
+PAYMENTS = 2
+"""How many `pays_twice` makes side by side."""
+
 # -- steps
 
 
@@ -53,6 +56,15 @@ async def second_time_lucky(number: int) -> int:
 @step(effect="at_most_once")
 async def pay(amount: int) -> int:
     witness()
+    return amount
+
+
+@step(effect="at_most_once")
+async def pay_beside(amount: int) -> int:
+    """Its end cannot be recorded before the other payment has begun too."""
+    witness()
+    while len(ledger.starts(Path(os.environ[ledger.VARIABLE]))) < PAYMENTS:
+        await asyncio.sleep(0.001)
     return amount
 
 
@@ -114,7 +126,7 @@ async def pays(n: int) -> int:
 
 @task
 async def pays_twice(n: int) -> list[int]:
-    return list(await gather(pay(n), pay(n + 1)))
+    return list(await gather(pay_beside(n), pay_beside(n + 1)))
 
 
 @task

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.crash.acts import perform
-from tests.crash.programs import see_through
+from tests.crash.programs import PAYMENTS, see_through
 from tests.crash.scenes import ON_BOTH
 from tests.support import ledger
 
@@ -70,9 +70,9 @@ def test_with_a_recorded_result_it_never_runs_again(scene: Scene) -> None:
 
 def test_resuming_for_one_step_in_doubt_does_not_run_another(scene: Scene) -> None:
     """Two were cut off at once; a person is asked about each."""
-    with scene.start(see_through, "pays_twice", {"n": 3}, kill=f"append.before=kill@{2 * START + 1}") as child:
+    with scene.start(see_through, "pays_twice", {"n": 3}, kill=f"append.before=kill@{PAYMENTS * START + 1}") as child:
         assert child.ended() == -signal.SIGKILL
-    assert ledger.starts(scene.ledger) == {"gather#1[0]/pay#1": 1, "gather#1[1]/pay#1": 1}
+    assert ledger.starts(scene.ledger) == {"gather#1[0]/pay_beside#1": 1, "gather#1[1]/pay_beside#1": 1}
     resumed = 0
     while scene.database.value("SELECT status FROM agentflow_run") != "completed":
         with scene.start(perform, "see_it_rest", "pays_twice", 3) as child:
