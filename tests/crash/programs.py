@@ -63,7 +63,7 @@ async def pay(amount: int) -> int:
 async def pay_beside(amount: int) -> int:
     """Its end cannot be recorded before the other payment has begun too."""
     witness()
-    while len(ledger.starts(Path(os.environ[ledger.VARIABLE]))) < PAYMENTS:
+    while len(ledger.starts(Path(os.environ[ledger.VARIABLE]))) < PAYMENTS:  # noqa: ASYNC110 it may have begun in a process that is gone
         await asyncio.sleep(0.001)
     return amount
 
