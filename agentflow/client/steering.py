@@ -46,8 +46,9 @@ class Steering(Holder):
         data is recorded as `corrected`. The same `decision_id` again returns the first receipt. Raises what
         `Approvals.decide` of the store raises; nothing of this decision was recorded then.
         """
-        approval = await self._store.approval(approval_id)
-        final = None if data is UNCHANGED else decisions.accepted_text(approval, Verdict(verdict), data)
+        final = None
+        if data is not UNCHANGED:
+            final = decisions.accepted_text(await self._store.approval(approval_id), Verdict(verdict), data)
         return await self._store.decide(
             Decide(
                 id=decision_id or new_id(DECISION, self.now()),

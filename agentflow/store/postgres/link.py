@@ -9,17 +9,16 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from agentflow.errors import StoreUnusable
+from agentflow.store.postgres.prepared import Prepared
 from agentflow.store.postgres.server import begin, connect, driver, has_hung_up, is_pooled
 
 if TYPE_CHECKING:
     from psycopg import Connection
 
-STATEMENTS: Final = 500
-"""How many prepared statements a connection keeps: more than there are verbs' statements."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 2.0
 """Seconds between tries to reach a server that is away."""
 MODE: Final = "ISOLATION LEVEL READ COMMITTED"
-BEGIN_MANY: Final = f"BEGIN {MODE}; SET LOCAL lock_timeout = '100ms'".encode()
+BEGIN: Final = f"BEGIN {MODE}".encode()
 LOCKS_BRIEFLY: Final = b"SET LOCAL lock_timeout = '100ms'"
 """A batch holds the locks of all its verbs, so it does not wait long for one more; a verb alone may."""
 
@@ -28,38 +27,48 @@ class Link:
     """One connection to write on, for one thread."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self.url = url
         self._error: Any = driver().Error
-        self._connection: Connection[Any] | None = connect(url)
+        self._prepared: Prepared | None = None
         self._prepares = True
         self._away: StoreUnusable | None = None
         self._pause = FIRST_PAUSE
         self._next_try = 0.0
-        self._adopt(self._connection)
+        self._adopt(connect(url))
 
-    def connection(self) -> Connection[Any]:
+    def ready(self) -> Prepared:
         """The connection, a new one if the last was lost. Raises `StoreUnusable`, soon after a failed try at once."""
-        if self._connection is not None and not self._connection.closed:
-            if not has_hung_up(self._connection):
-                return self._connection
-            self.drop()
+        if (known := self.at_hand()) is not None:
+            return known
+        self.drop()
         if self._away is not None and monotonic() < self._next_try:
             raise self._away
         try:
-            self._connection = connect(self._url)
+            connection = connect(self.url)
         except StoreUnusable as error:
             self._away = error
             self._next_try = monotonic() + self._pause
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
             raise
         self._away, self._pause = None, FIRST_PAUSE
-        self._adopt(self._connection)
-        return self._connection
+        return self._adopt(connection)
 
-    def _adopt(self, connection: Connection[Any]) -> None:
-        connection.prepared_max = STATEMENTS
+    def at_hand(self) -> Prepared | None:
+        """The connection, if it is there."""
+        known = self._prepared
+        if known is None or known.connection.closed or has_hung_up(known.connection):
+            return None
+        return known
+
+    def _adopt(self, connection: Connection[Any]) -> Prepared:
         if not self._prepares:
             connection.prepare_threshold = None
+        self._prepared = Prepared(connection)
+        return self._prepared
+
+    @property
+    def _connection(self) -> Connection[Any] | None:
+        return None if self._prepared is None else self._prepared.connection
 
     @property
     def is_pooled(self) -> bool:
@@ -76,14 +85,14 @@ class Link:
         return -1 if self._connection is None else self._connection.fileno()
 
     def begin(self, *, many: bool) -> None:
-        """Begin a transaction, of several verbs or of one."""
-        connection = self.connection()
-        if many and not is_pooled(connection):
-            connection.execute(BEGIN_MANY, prepare=False)
-            return
-        begin(connection, MODE)
+        """Begin a transaction on the ready connection, of several verbs or of one."""
+        assert self._prepared is not None
+        if self.is_pooled:
+            begin(self._prepared.connection, MODE)
+        else:
+            self._prepared.say_later(BEGIN)
         if many:
-            connection.execute(LOCKS_BRIEFLY, prepare=False)
+            self._prepared.say_later(LOCKS_BRIEFLY)
 
     def stop_preparing(self) -> None:
         """From now on prepare no statement: the server connections behind this one change."""
@@ -93,10 +102,11 @@ class Link:
 
     def roll_back(self) -> None:
         """Leave a transaction that failed; a connection that cannot is given up."""
-        if self._connection is None:
+        if self._prepared is None:
             return
+        self._prepared.forget()
         try:
-            self._connection.rollback()
+            self._prepared.connection.rollback()
         except self._error:
             self.drop()
 
@@ -107,7 +117,7 @@ class Link:
 
     def drop(self) -> None:
         """Give the connection up."""
-        connection, self._connection = self._connection, None
+        connection, self._prepared = self._connection, None
         if connection is not None:
             with suppress(self._error):
                 connection.close()

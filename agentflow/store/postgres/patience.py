@@ -42,11 +42,19 @@ class Patience:
     @contextmanager
     def over(self, line: Line, seconds: float) -> Iterator[None]:
         """Hang up if the block lasts longer than this: what it waits for then raises the driver's error."""
-        self._until[id(line)] = (monotonic() + seconds, line)
+        self.begin(line, seconds)
         try:
             yield
         finally:
-            self._until.pop(id(line), None)
+            self.end(line)
+
+    def begin(self, line: Line, seconds: float) -> None:
+        """Hang up if `end` does not follow in this time."""
+        self._until[id(line)] = (monotonic() + seconds, line)
+
+    def end(self, line: Line) -> None:
+        """It has been heard."""
+        self._until.pop(id(line), None)
 
     def close(self) -> None:
         """Watch no more."""

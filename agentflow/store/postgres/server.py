@@ -27,6 +27,9 @@ OLDEST: Final = 14
 CONNECT_SECONDS: Final = 10
 LIMITS: Final = {"statement_timeout": "20s", "idle_in_transaction_session_timeout": "10s"}
 """What ends a statement, and a transaction whose program stands still with rows locked that others wait for."""
+PLANS: Final = {"enable_seqscan": "off"}
+"""Each statement has its index: the server's figures lag behind, and it would go on reading all of what was small."""
+OURS: Final = LIMITS | PLANS
 DEFAULTS: Final = {
     "application_name": "agentflow",
     # A host that is cut off, and answers nothing any more, is given up before a lease is.
@@ -46,7 +49,7 @@ WHO: Final = "SELECT pg_backend_pid(), current_setting('synchronous_commit')"
 # What is answered to a caller is on the disk, whatever the server's default; a stricter one is left as it is.
 ON_DISK: Final = "set_config('synchronous_commit', replace(current_setting('synchronous_commit'), 'off', 'on'), "
 POOLED_BEGIN: Final = (
-    f"BEGIN; {' '.join(f'SET LOCAL {name} = {value!r};' for name, value in LIMITS.items())} SELECT {ON_DISK}true)"
+    f"BEGIN; {' '.join(f'SET LOCAL {name} = {value!r};' for name, value in OURS.items())} SELECT {ON_DISK}true)"
 )
 
 
@@ -98,18 +101,21 @@ def is_pooled(connection: Connection[Any]) -> bool:
 def has_hung_up(connection: Connection[Any]) -> bool:
     """Whether the server has ended this idle connection: better known before it is sent what it might have done."""
     with suppress(driver().Error):
-        while _is_readable(connection.fileno()):  # an idle one says nothing, but for its end and a warning of that
+        while wait_for(
+            connection.fileno(), seconds=0
+        ):  # an idle one says nothing, but for its end and a warning of that
             connection.pgconn.consume_input()
         return False
     return True
 
 
-def _is_readable(number: int) -> bool:
+def wait_for(number: int, *, to_write: bool = False, seconds: float | None = None) -> bool:
+    """Wait until a socket has something to read, or takes something; whether it was in time."""
     if not hasattr(select, "poll"):  # Windows
-        return bool(select.select([number], [], [], 0)[0])
+        return any(select.select([number], [number] if to_write else [], [], seconds))
     waiting = select.poll()
-    waiting.register(number, select.POLLIN)
-    return bool(waiting.poll(0))
+    waiting.register(number, select.POLLIN | (select.POLLOUT if to_write else 0))
+    return bool(waiting.poll(None if seconds is None else seconds * 1000))
 
 
 def begin(connection: Connection[Any], mode: str = "") -> None:
@@ -124,7 +130,7 @@ def _connected(wanted: dict[str, Any], given: dict[str, str]) -> Connection[Any]
     """A connection that was told our limits as it began; without them where a pooler refuses to pass them on."""
     psycopg = driver()
     own = given.get("options") or os.environ.get("PGOPTIONS", "")
-    options = " ".join([*(f"-c {name}={value}" for name, value in LIMITS.items()), own]).strip()
+    options = " ".join([*(f"-c {name}={value}" for name, value in OURS.items()), own]).strip()
     ready = {"autocommit": True, "prepare_threshold": PREPARE_AFTER}
     try:
         connection: Connection[Any] = psycopg.connect(**{**wanted, "options": options}, **ready)

@@ -9,8 +9,7 @@ from agentflow.store import blobs
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from psycopg import Connection, Cursor
-
+    from agentflow.store.postgres.prepared import Prepared
     from agentflow.store.statements import Statement
     from agentflow.store.transaction import Row
 
@@ -18,14 +17,12 @@ if TYPE_CHECKING:
 class PostgresTransaction:
     """An open transaction on a connection."""
 
-    __slots__ = ("_cursor", "_execute", "connection", "moved", "now", "touched")
+    __slots__ = ("_read", "_run", "moved", "now", "touched")
 
     is_alone = False
 
-    def __init__(self, connection: Connection[Any], now: int) -> None:
-        self.connection = connection
-        self._cursor: Cursor[Any] = connection.cursor()
-        self._execute = self._cursor.execute
+    def __init__(self, statements: Prepared, now: int) -> None:
+        self._run, self._read = statements.run, statements.rows
         self.now = now
         self.touched: set[str] = set()
         self.moved: set[str] = set()
@@ -34,8 +31,7 @@ class PostgresTransaction:
         if statement.stores and (large := blobs.large(statement, params)):
             found, _ = self._with_blobs(statement, params, large)
         else:
-            cursor = self._execute(statement.postgres, params)
-            found = cursor.fetchall() if cursor.description is not None else []
+            found = self._read(self._run(statement.postgres, params))
         return blobs.whole(self, statement, found) if statement.gives else found
 
     def row(self, statement: Statement, params: Mapping[str, Any]) -> Row | None:
@@ -45,24 +41,24 @@ class PostgresTransaction:
     def run(self, statement: Statement, params: Mapping[str, Any]) -> int:
         if statement.stores and (large := blobs.large(statement, params)):
             return self._with_blobs(statement, params, large)[1]
-        return self._execute(statement.postgres, params).rowcount
+        return self._run(statement.postgres, params).command_tuples or 0
 
     def fetch(self, text: str, params: Mapping[str, Any]) -> Sequence[Row]:
         """The rows that a text of this database's own gives."""
-        return self._execute(text.encode(), params).fetchall()
+        return self._read(self._run(text, params))
 
     def execute(self, text: str, params: Mapping[str, Any]) -> None:
         """Run a text of this database's own."""
-        self._execute(text.encode(), params)
+        self._run(text, params)
 
     def _with_blobs(
         self, statement: Statement, params: Mapping[str, Any], large: Collection[str]
     ) -> tuple[Sequence[Row], int]:
         """The statement's rows and how many it changed. If it changes none, no blob is kept for it either."""
-        self._execute("SAVEPOINT large")
-        cursor = self._execute(statement.postgres, blobs.keep(self, params, large))
-        changed, found = cursor.rowcount, cursor.fetchall() if cursor.description is not None else []
+        self._run("SAVEPOINT large", {})
+        result = self._run(statement.postgres, blobs.keep(self, params, large))
+        changed, found = result.command_tuples or 0, self._read(result)
         if not changed:
-            self._execute("ROLLBACK TO SAVEPOINT large")
-        self._execute("RELEASE SAVEPOINT large")
+            self._run("ROLLBACK TO SAVEPOINT large", {})
+        self._run("RELEASE SAVEPOINT large", {})
         return found, changed

@@ -6,17 +6,18 @@ whoever would take it away meanwhile. Entries of one run keep their order, and i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from agentflow.errors import LeaseLost
 from agentflow.store import blobs, journal
 from agentflow.store.postgres.together.given import arrays, given, names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from agentflow.store.calls import Call
     from agentflow.store.postgres.transaction import PostgresTransaction
+    from agentflow.store.transaction import Row
 
 COLUMNS: Final = [one for one in journal.journal.columns if one.name not in {"id", "seq"}]
 LAST_SEQ: Final = (
@@ -34,12 +35,13 @@ FROM {given(COLUMNS)} JOIN held ON held.id = given.run_id AND held.epoch = given
 ORDER BY given.place
 RETURNING run_id, epoch
 """  # noqa: S608  put together from the names of columns
+APPEND_ONE: Final = f"{journal.APPEND.postgres}\nRETURNING run_id, epoch"
 
 
 class Appends:
     """`journal.append`, of payloads that fit into their row."""
 
-    fewest = 2
+    fewest = 1
 
     def takes(self, call: Call) -> bool:
         if call.verb is not journal.append:
@@ -49,12 +51,20 @@ class Appends:
         return not any(text is not None and blobs.is_large(text) for text in payloads)
 
     def run(self, tx: PostgresTransaction, calls: Sequence[Call]) -> Sequence[Call]:
+        self.told(tx, calls, tx.fetch(*self.asked(tx, calls)))
+        return ()
+
+    def asked(self, tx: PostgresTransaction, calls: Sequence[Call]) -> tuple[str, Mapping[str, Any]]:
+        """The statement that keeps them all, and its parameters."""
         values = [journal.params(tx, lease.run_id, lease.epoch, new) for lease, new in (call.args for call in calls)]
-        kept = {(row[0], row[1]) for row in tx.fetch(APPEND_ALL, arrays(COLUMNS, values))}
+        return (APPEND_ALL, arrays(COLUMNS, values)) if len(values) > 1 else (APPEND_ONE, values[0])
+
+    def told(self, tx: PostgresTransaction, calls: Sequence[Call], rows: Sequence[Row]) -> None:
+        """Tell the calls what the statement gave."""
+        kept = {(row[0], row[1]) for row in rows}
         for call in calls:
             lease = call.args[0]
             if (lease.run_id, lease.epoch) in kept:
                 tx.touched.add(lease.run_id)
             else:
                 call.error = LeaseLost(run_id=lease.run_id, epoch=lease.epoch)
-        return ()
