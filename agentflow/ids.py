@@ -1,14 +1,16 @@
-"""Ids: time-ordered strings a person can read in a log, such as `run_01kajx5q9b2m8v0d7t3y`.
+"""Ids: time-ordered strings a person can read in a log, such as `run_1m838mqt59d42fw6hp`.
 
-The layout is that of ULID (48 bits of milliseconds, then randomness, in Crockford's base 32) in lower case and with 60
-random bits instead of 80: a waiting run holds its id and its approval's some twenty times, and of ten thousand ids made
-in one millisecond two are the same once in twenty billion times.
+45 bits of milliseconds, enough until the year 3084, and 45 that scatter, in Crockford's base 32 and lower case: short,
+since a waiting run holds its id and its approval's a dozen times. Within one millisecond a process begins anywhere and
+goes on by a step that takes it to each place once, so it makes no id twice; two processes that make a hundred each have
+one in common once in three billion times, and the table refuses the second. Ids of earlier releases sort before.
 """
 
 from __future__ import annotations
 
 import re
 import secrets
+from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from agentflow.clock import to_micros
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 PAIRS: Final = tuple(high + low for high in ALPHABET for low in ALPHABET)
 
-RANDOM: Final = 60
+SCATTER: Final = 45
+PLACES: Final = 1 << SCATTER
+STEP: Final = 0x13C6EF372FE9
+"""Odd, so that the steps come back to where they began only after every place; the golden ratio spreads them evenly."""
 
 RUN: Final = "run"
 APPROVAL: Final = "apr"
@@ -40,10 +45,30 @@ HIDDEN: Final = f"{TOKEN}_[hidden]"
 _TOKENS: Final = re.compile(rf"{TOKEN}_[0-9A-Za-z_-]{{32}}")
 
 
+class _Places:
+    """Where in its millisecond this process's next id stands, whichever thread asks."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._millis = -1
+        self._place = 0
+
+    def next(self, millis: int) -> int:
+        """A place of this millisecond that was not given before."""
+        with self._lock:
+            is_further = millis == self._millis
+            self._place = (self._place + STEP) % PLACES if is_further else secrets.randbits(SCATTER)
+            self._millis = millis
+            return self._place
+
+
+_places: Final = _Places()
+
+
 def new_id(kind: str, at: datetime) -> str:
     """A fresh id of this kind that sorts by `at`."""
     millis = to_micros(at) // 1000
-    return f"{kind}_{_text((millis << RANDOM) | secrets.randbits(RANDOM))}"
+    return f"{kind}_{_text((millis << SCATTER) | _places.next(millis))}"
 
 
 def new_token() -> str:
@@ -57,4 +82,4 @@ def without_tokens(text: str) -> str:
 
 
 def _text(number: int) -> str:
-    return "".join(PAIRS[(number >> shift) & 1023] for shift in range(RANDOM + 40, -1, -10))
+    return "".join(PAIRS[(number >> shift) & 1023] for shift in range(80, -1, -10))

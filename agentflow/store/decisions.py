@@ -193,7 +193,7 @@ def resolve(tx: Transaction, found: Approval, made: Decision) -> None:
     """Close the approval with this outcome and let its run go on."""
     if tx.run(RESOLVE, resolved(found, made)) == 0:
         raise AssertionError(f"approval {found.id} was resolved by another while it was locked")
-    waits.answer(tx, found.run_id, found.key, answer(found, made))
+    waits.tell(tx, found.run_id, answer(found, made))
 
 
 def resolved(found: Approval, made: Decision) -> dict[str, Any]:

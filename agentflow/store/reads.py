@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from functools import cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, exists, func, or_, select, text, tuple_
@@ -15,6 +16,7 @@ from agentflow.store import rows, tables
 from agentflow.store.cursors import LAST_SEQ, after_of, id_of, place_of
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, const, consts
+from agentflow.store.waiting.waits import OF_RUN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +31,6 @@ run = table_of(tables.RunRow)
 tagged = table_of(tables.RunTagRow)
 journal = table_of(tables.EntryRow)
 log = table_of(tables.LogRow)
-wait = table_of(tables.WaitRow)
 approval = table_of(tables.ApprovalRow)
 worker = table_of(tables.WorkerRow)
 
@@ -60,7 +61,6 @@ HEAD = Statement(
     postgres=select(journal.c.id).where(_SETTLED).order_by(journal.c.id.desc()).limit(const(1)),
 )
 LOGS = Statement(select(log).where(log.c.run_id == bindparam("run_id")).order_by(log.c.id))
-WAITS = Statement(select(wait).where(wait.c.run_id == bindparam("run_id")).order_by(wait.c.opened_at))
 WORKERS = Statement(select(worker).order_by(worker.c.id))
 COUNT_RUNS = Statement(select(run.c.status, func.count()).group_by(run.c.status))
 COUNT_PENDING = Statement(
@@ -225,8 +225,9 @@ def logs(tx: Transaction, run_id: str) -> Sequence[LogLine]:
 
 
 def waits(tx: Transaction, run_id: str) -> Sequence[Wait]:
-    """A run's open waits."""
-    return [rows.wait(row) for row in tx.rows(WAITS, {"run_id": run_id})]
+    """A run's open waits, oldest first."""
+    found = [rows.wait(row) for row in tx.rows(OF_RUN, {"run_id": run_id})]
+    return sorted(found, key=attrgetter("opened_at"))
 
 
 def workers(tx: Transaction) -> Sequence[Worker]:

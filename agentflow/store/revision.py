@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("agentflow.store")
 
-SCHEMA: Final = "0005"
+SCHEMA: Final = "0006"
 
 
 def known(place: str, found: str | None, tables: Collection[str]) -> str:

@@ -6,8 +6,6 @@ from dataclasses import MISSING, fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import inspect
-
 from agentflow import records
 from agentflow.clock import from_micros
 from agentflow.errors import StoreUnusable
@@ -25,7 +23,7 @@ from agentflow.states import (
     RunStatus,
     WaitKind,
 )
-from agentflow.store import tables
+from agentflow.store import brevity, tables
 from agentflow.store.statements import columns
 
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ R = TypeVar("R")
 
 def table_of(row: type[tables.Base]) -> Table:
     """The SQLAlchemy table of a row class."""
-    table: Table = inspect(row).local_table
+    table: Table = row.__table__  # type: ignore[attr-defined]
     return table
 
 
@@ -98,7 +96,18 @@ def run(values: Row) -> records.Run:
     return _run(values if values[_ROOT] else (*values[:_ROOT], values[0], *values[_ROOT + 1 :]))
 
 
-entry = _converter(records.Entry, tables.EntryRow, {"kind": EntryKind, "at": from_micros, "took": _span})
+_entry = _converter(records.Entry, tables.EntryRow, {"kind": EntryKind, "at": from_micros, "took": _span})
+_KIND, _DETAIL = (columns(table_of(tables.EntryRow)).index(name) for name in ("kind", "detail"))
+
+
+def entry(values: Row) -> records.Entry:
+    """The entry of a full row. Of an approval that is asked for, its detail is stored in few letters."""
+    detail = values[_DETAIL]
+    if detail is None or values[_KIND] != EntryKind.WAIT_OPENED.value:
+        return _entry(values)
+    return _entry((*values[:_DETAIL], brevity.long_asked(detail), *values[_DETAIL + 1 :]))
+
+
 log_line = _converter(records.LogLine, tables.LogRow, {"at": from_micros})
 wait = _converter(records.Wait, tables.WaitRow, {"kind": WaitKind, "opened_at": from_micros, "due_at": _instant})
 event = _converter(records.Event, tables.EventRow, {"sent_at": from_micros})
@@ -110,7 +119,9 @@ callback = _converter(
 approval = _converter(
     records.Approval,
     tables.ApprovalRow,
-    {"status": ApprovalStatus} | dict.fromkeys(("created_at", "deadline_at", "decided_at"), _instant),
+    {"status": ApprovalStatus, "allow": brevity.long_allow, "digest": brevity.long_digest}
+    | dict.fromkeys(("field_confidence", "evidence", "tags"), brevity.long_object)
+    | dict.fromkeys(("created_at", "deadline_at", "decided_at"), _instant),
 )
 thread_part = _converter(records.ThreadPart, tables.ThreadPartRow, {"at": from_micros})
 chunk = _converter(records.Chunk, tables.ChunkRow, {})

@@ -21,6 +21,7 @@ from agentflow.payloads import canonical, digest
 from agentflow.states import DECIDED, TERMINAL
 from agentflow.store import tables
 from agentflow.store.blobs import MARK
+from agentflow.store.brevity import long_digest
 from agentflow.store.keeping.places import FilePlace, Place
 from agentflow.store.statements import consts
 from agentflow.store.steering.alarms import STUCK
@@ -98,9 +99,8 @@ RUNS: Final = (
 )
 WAITS: Final = (
     Question(
-        "waits for an approval that is decided or missing",
-        "SELECT w.run_id FROM agentflow_wait w WHERE w.kind = 'approval' AND NOT EXISTS ("
-        "SELECT 1 FROM agentflow_approval a WHERE a.id = w.subject AND a.status = 'pending')",
+        "waits for an approval beside the approval itself",
+        "SELECT run_id FROM agentflow_wait WHERE kind = 'approval'",
     ),
     Question(
         "waits for a callback that is resolved or missing",
@@ -113,9 +113,13 @@ WAITS: Final = (
         "SELECT 1 FROM agentflow_run c WHERE c.id = w.subject AND c.finished_at IS NULL)",
     ),
     Question(
-        "pending approvals that no run waits for",
-        "SELECT id FROM agentflow_approval a WHERE status = 'pending' AND NOT EXISTS ("
-        "SELECT 1 FROM agentflow_wait w WHERE w.run_id = a.run_id AND w.key = a.key AND w.subject = a.id)",
+        "pending approvals of runs that have ended",
+        "SELECT a.id FROM agentflow_approval a JOIN agentflow_run r ON r.id = a.run_id "
+        "WHERE a.status = 'pending' AND r.finished_at IS NOT NULL",
+    ),
+    Question(
+        "pending approvals of one gate",
+        "SELECT run_id FROM agentflow_approval WHERE status = 'pending' GROUP BY run_id, key HAVING count(*) > 1",
     ),
     Question(
         "pending callbacks of runs that have ended",
@@ -286,7 +290,7 @@ def _asked_otherwise(place: Place) -> Iterator[str]:
         if MARK in {data[:5], schema[:5]}:
             continue  # it is missing, which is a finding of its own
         bound = approval_digest(task=task, key=key, value=json.loads(data), schema=json.loads(schema))
-        if bound != known:
+        if bound != long_digest(known):
             yield approval_id
 
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, exists, not_, or_, select
 
-from agentflow.states import ApprovalStatus, CallbackStatus, RunStatus, WaitKind
+from agentflow.states import CallbackStatus, RunStatus, WaitKind
 from agentflow.store import rows, tables
 from agentflow.store.rows import table_of
-from agentflow.store.statements import Statement, const, consts
+from agentflow.store.statements import Statement, besides, const, consts
+from agentflow.store.waiting.waits import IS_PENDING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,14 +31,6 @@ ANSWERABLE = exists(
         or_(
             wait.c.kind.in_(consts({WaitKind.EVENT, WaitKind.MESSAGE})),
             and_(
-                wait.c.kind == const(WaitKind.APPROVAL.value),
-                exists(
-                    select(const(1)).where(
-                        approval.c.id == wait.c.subject, approval.c.status == const(ApprovalStatus.PENDING.value)
-                    )
-                ),
-            ),
-            and_(
                 wait.c.kind == const(WaitKind.CALLBACK.value),
                 exists(
                     select(const(1)).where(
@@ -51,7 +44,7 @@ ANSWERABLE = exists(
             ),
         ),
     )
-)
+) | exists(select(const(1)).where(approval.c.run_id == run.c.id, besides(IS_PENDING)))
 STUCK = Statement(
     select(run)
     .where(

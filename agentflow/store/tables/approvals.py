@@ -21,7 +21,7 @@ from agentflow.store.tables.base import (
 
 
 class ApprovalRow(Base, table=True):
-    """A request for a decision."""
+    """A request for a decision; while it is pending, the wait for it. Some texts are short: see `brevity.py`."""
 
     __tablename__ = "agentflow_approval"
     __table_args__ = (
@@ -29,7 +29,7 @@ class ApprovalRow(Base, table=True):
         partial(
             "ix_agentflow_approval_deadline", "deadline_at", where="status = 'pending' AND deadline_at IS NOT NULL"
         ),
-        partial("ix_agentflow_approval_inbox", "urgency", "id", where="status = 'pending'"),
+        partial("ix_agentflow_approval_inbox", "urgency", where="status = 'pending'"),
         partial("ix_agentflow_approval_decided_at", "decided_at", "id", where="decided_at IS NOT NULL"),
         Index("ix_agentflow_approval_run_id", "run_id"),
         partial(

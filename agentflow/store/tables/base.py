@@ -24,8 +24,9 @@ DOUBLE: Any = DOUBLE_PRECISION().with_variant(REAL(), "sqlite")
 
 
 class Base(SQLModel):
-    """Every table of ours."""
+    """Every table of ours. No row is validated by its class, so what would do it is not built."""
 
+    model_config = {"defer_build": True}
     metadata: ClassVar[MetaData] = MetaData(naming_convention=NAMING)
 
 

@@ -22,7 +22,7 @@ from agentflow.store.tables.base import (
 
 
 class WaitRow(Base, table=True):
-    """An open wait; deleted when it is answered or withdrawn. Nobody looks for that of an approval by its subject."""
+    """An open wait; deleted when it is answered or withdrawn. That for an approval is the pending approval itself."""
 
     __tablename__ = "agentflow_wait"
     __table_args__ = (

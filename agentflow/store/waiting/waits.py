@@ -1,7 +1,8 @@
 """Waits: opened with what they wait for, answered by whoever comes first, withdrawn when nobody needs them.
 
 Lock order, always: run first, approval second. Answering deletes the wait row; a turn that finds one of its waits gone
-when it parks knows that it was answered meanwhile, so no wake-up is ever missed.
+when it parks knows that it was answered meanwhile, so no wake-up is ever missed. A wait for an approval is the pending
+approval itself, which is no longer pending once it is answered.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, exists, insert, select, update
+from sqlalchemy import bindparam, delete, exists, insert, null, select, union_all, update
 
 from agentflow.clock import MICROSECOND, to_micros
 from agentflow.errors import CallbackFailed
 from agentflow.failures import Failure
 from agentflow.requests import NewEntry
 from agentflow.states import TERMINAL, ApprovalStatus, CallbackStatus, EntryKind, Transition, WaitKind
-from agentflow.store import journal, tables
+from agentflow.store import brevity, journal, tables
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, besides, const, consts
 
@@ -38,11 +39,29 @@ _COPIED = (
 HOUR = 3_600_000_000
 UNHURRIED = 30 * 24 * HOUR
 
+IS_PENDING = approval.c.status == const(ApprovalStatus.PENDING.value)
+# An approval that is pending, as a wait.
+_AS_WAIT = {
+    "run_id": approval.c.run_id,
+    "key": approval.c.key,
+    "kind": const(WaitKind.APPROVAL.value),
+    "subject": approval.c.id,
+    "opened_at": approval.c.created_at,
+    "due_at": null(),
+}
+
 OPEN = Statement(insert(wait).values({c.name: bindparam(c.name) for c in wait.columns}))
-OF_RUN = Statement(select(wait).where(wait.c.run_id == bindparam("run_id")))
+OF_RUN = Statement(
+    union_all(
+        select(wait).where(wait.c.run_id == bindparam("run_id")),
+        select(*(_AS_WAIT[c.name].label(c.name) for c in wait.columns)).where(
+            approval.c.run_id == bindparam("run_id"), besides(IS_PENDING)
+        ),
+    )
+)
 IS_OPEN = Statement(select(const(1)).where(wait.c.run_id == bindparam("run_id"), wait.c.key == bindparam("key")))
 CLOSE = Statement(delete(wait).where(wait.c.run_id == bindparam("run_id"), wait.c.key == bindparam("key")))
-CLOSE_ALL = Statement(delete(wait).where(wait.c.run_id == bindparam("run_id")).returning(wait.c.kind, wait.c.subject))
+CLOSE_ALL = Statement(delete(wait).where(wait.c.run_id == bindparam("run_id")))
 SOUGHT = wait.c.kind != const(WaitKind.APPROVAL.value)
 """What the index of subjects holds: the wait for an approval is found by the run and key that the approval names."""
 FOR_CHILD = Statement(
@@ -69,6 +88,7 @@ WITHDRAW_CALLBACKS = Statement(
 LEFT = Statement(
     select(
         exists(select(const(1)).where(wait.c.run_id == bindparam("run_id")))
+        | exists(select(const(1)).where(approval.c.run_id == bindparam("run_id"), besides(IS_PENDING)))
         | exists(
             select(const(1)).where(
                 wait.c.subject == bindparam("run_id"), wait.c.kind == const(WaitKind.CHILD.value), SOUGHT
@@ -92,10 +112,14 @@ WAKE = Statement(
     .values(status=const(Transition.WAKE.target.value), available_at=bindparam("now"))
 )
 OPEN_APPROVAL = Statement(insert(approval).values({c.name: bindparam(c.name) for c in approval.columns}))
-WITHDRAW = Statement(
-    update(approval)
-    .where(approval.c.id == bindparam("approval_id"), approval.c.status == const(ApprovalStatus.PENDING.value))
-    .values(status=bindparam("outcome"), decided_at=bindparam("now"), version=approval.c.version + const(1))
+_WITHDRAWN = {
+    "status": const(ApprovalStatus.CANCELLED.value),
+    "decided_at": bindparam("now"),
+    "version": approval.c.version + const(1),
+}
+WITHDRAW = Statement(update(approval).where(approval.c.id == bindparam("approval_id"), IS_PENDING).values(_WITHDRAWN))
+WITHDRAW_ALL = Statement(
+    update(approval).where(approval.c.run_id == bindparam("of_run"), besides(IS_PENDING)).values(_WITHDRAWN)
 )
 SUPERSEDE = Statement(
     update(approval)
@@ -112,7 +136,15 @@ def open_wait(tx: Transaction, run_id: str, task: str, epoch: int, new: OpenWait
     """Open a wait and the approval it is for, with the journal entry that says so."""
     if new.replaces is not None:
         tx.run(SUPERSEDE, {"approval_id": new.replaces, "now": tx.now})
-        tx.run(CLOSE, {"run_id": run_id, "key": new.key})
+    if new.approval is not None:
+        _open_approval(tx, run_id, task, new.key, new.approval)
+    else:
+        _open(tx, run_id, new)
+    opened = NewEntry(kind=EntryKind.WAIT_OPENED, key=new.key, operation=new.kind.value, detail=new.detail)
+    journal.enter(tx, run_id, opened, epoch=epoch)
+
+
+def _open(tx: Transaction, run_id: str, new: OpenWait) -> None:
     tx.run(
         OPEN,
         {
@@ -124,10 +156,6 @@ def open_wait(tx: Transaction, run_id: str, task: str, epoch: int, new: OpenWait
             "due_at": None if new.due_at is None else to_micros(new.due_at),
         },
     )
-    if new.approval is not None:
-        _open_approval(tx, run_id, task, new.key, new.approval)
-    opened = NewEntry(kind=EntryKind.WAIT_OPENED, key=new.key, operation=new.kind.value, detail=new.detail)
-    journal.enter(tx, run_id, opened, epoch=epoch)
 
 
 def _open_approval(tx: Transaction, run_id: str, task: str, key: str, new: NewApproval) -> None:
@@ -141,7 +169,11 @@ def _open_approval(tx: Transaction, run_id: str, task: str, key: str, new: NewAp
         "task": task,
         "key": key,
         "status": ApprovalStatus.PENDING.value,
-        "allow": ",".join(new.allow),
+        "allow": brevity.short_allow(",".join(new.allow)),
+        "digest": brevity.short_digest(new.digest),
+        "field_confidence": brevity.short_object(new.field_confidence),
+        "evidence": brevity.short_object(new.evidence),
+        "tags": brevity.short_object(new.tags),
         "version": 1,
         "created_at": tx.now,
         "deadline_at": deadline,
@@ -152,8 +184,13 @@ def _open_approval(tx: Transaction, run_id: str, task: str, key: str, new: NewAp
 
 
 def answer(tx: Transaction, run_id: str, key: str, entry: NewEntry) -> None:
-    """Record what a wait got and make the run claimable if it is parked. The caller has locked the run."""
+    """Close a wait, record what it got and make the run claimable if it is parked. The caller has locked the run."""
     tx.run(CLOSE, {"run_id": run_id, "key": key})
+    tell(tx, run_id, entry)
+
+
+def tell(tx: Transaction, run_id: str, entry: NewEntry) -> None:
+    """Record what a wait that is closed got, and make the run claimable if it is parked."""
     journal.enter(tx, run_id, entry)
     tx.run(WAKE, {"run_id": run_id, "now": tx.now})
 
@@ -224,17 +261,21 @@ def withdraw(tx: Transaction, run_id: str, *, scope: str | None = None) -> None:
     still be answered, because the code may have passed them on.
     """
     if scope is None:
-        closed = tx.rows(CLOSE_ALL, {"run_id": run_id})
+        tx.run(CLOSE_ALL, {"run_id": run_id})
+        tx.run(WITHDRAW_ALL, {"of_run": run_id, "now": tx.now})
         for (callback_id,) in tx.rows(WITHDRAW_CALLBACKS, {"of_run": run_id, "now": tx.now}):
             tell_of_callback(tx, callback_id, CallbackStatus.CANCELLED)  # a fork of this run may wait for it
     else:
-        mine = [row for row in tx.rows(OF_RUN, {"run_id": run_id}) if within(str(row[1]), scope)]
-        closed = [(row[2], row[3]) for row in mine]
-        for row in mine:
-            tx.run(CLOSE, {"run_id": run_id, "key": row[1]})
-    for kind, subject in closed:
-        if kind == WaitKind.APPROVAL:
-            tx.run(WITHDRAW, {"approval_id": subject, "outcome": ApprovalStatus.CANCELLED, "now": tx.now})
+        for _, key, kind, subject, *_ in tx.rows(OF_RUN, {"run_id": run_id}):
+            if within(str(key), scope):
+                _close(tx, run_id, key, kind, subject)
+
+
+def _close(tx: Transaction, run_id: str, key: str, kind: str, subject: str | None) -> None:
+    if kind == WaitKind.APPROVAL:
+        tx.run(WITHDRAW, {"approval_id": subject, "now": tx.now})
+    else:
+        tx.run(CLOSE, {"run_id": run_id, "key": key})
 
 
 def within(key: str, scope: str) -> bool:

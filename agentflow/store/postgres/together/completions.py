@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from agentflow.requests import Completed, NewEntry
-from agentflow.states import CallbackStatus, EntryKind, RunStatus, WaitKind
+from agentflow.states import ApprovalStatus, CallbackStatus, EntryKind, RunStatus, WaitKind
 from agentflow.store import blobs, journal, outcomes
 from agentflow.store.postgres.together.appends import COLUMNS, LAST_SEQ
 from agentflow.store.postgres.together.given import arrays, given, names, one
@@ -37,6 +37,10 @@ WITH new AS MATERIALIZED (SELECT * FROM {new}), moved AS (
         AND (run.status = '{RunStatus.RUNNING.value}') IS TRUE
         AND run.parent_id IS NULL
         AND NOT EXISTS (SELECT 1 FROM agentflow_wait AS own WHERE own.run_id = run.id)
+        AND NOT EXISTS (
+            SELECT 1 FROM agentflow_approval AS gate
+            WHERE gate.run_id = run.id AND (gate.status = '{ApprovalStatus.PENDING.value}') IS TRUE
+        )
         AND NOT EXISTS (
             SELECT 1 FROM agentflow_wait AS other WHERE other.subject = run.id AND other.kind = '{WaitKind.CHILD.value}'
         )

@@ -50,8 +50,6 @@ recorded AS (
     SET status = made.outcome, decision_id = made.id, version = approval.version + 1,
         {", ".join(f"{name} = made.{name}" for name in TO_RUN)}
     FROM made WHERE approval.id = made.approval_id
-), closed AS (
-    DELETE FROM agentflow_wait AS wait USING said WHERE wait.run_id = said.run_id AND wait.key = said.key
 ), woken AS (
     UPDATE agentflow_run AS run SET status = '{RunStatus.QUEUED.value}', available_at = said.at
     FROM said WHERE run.id = said.run_id AND (run.status IN ({WAITING})) IS TRUE
