@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import math
 from json.encoder import encode_basestring as quote
+from json.encoder import encode_basestring_ascii as quote_ascii
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agentflow.errors import NotRecordable, PayloadTooLarge
 from agentflow.payloads.remedies import TOO_DEEP
 from agentflow.payloads.tagging import DEPTH, INT_BITS, Refused, Tagger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LIMIT = 4 * 1024 * 1024
 
@@ -18,8 +22,21 @@ _SCALARS = frozenset({str, int, float, bool, NoneType})
 _NESTED = frozenset({list, dict})
 _PLAIN = _SCALARS | _NESTED
 _TEXT_ONLY = frozenset({str})
-_compact = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode
-_ascii = json.JSONEncoder(ensure_ascii=True, allow_nan=False, check_circular=False, separators=(",", ":")).encode
+
+
+def _writer(quoted: Callable[[str], str]) -> Callable[[Any], str]:
+    """What `JSONEncoder.encode` does, its encoder made once: to make one takes as long as to write a small value."""
+    is_ascii = quoted is quote_ascii
+    plain = json.JSONEncoder(ensure_ascii=is_ascii, allow_nan=False, check_circular=False, separators=(",", ":"))
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return plain.encode
+    write = make(None, plain.default, quoted, None, ":", ",", False, False, False)
+    return lambda value: "".join(write(value, 0))
+
+
+_compact = _writer(quote)
+_ascii = _writer(quote_ascii)
 
 
 def encode(value: Any, *, limit: int = LIMIT) -> str:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, exists, func, insert, select
 
 from agentflow.errors import LeaseLost
-from agentflow.store import tables
+from agentflow.states import EntryKind
+from agentflow.store import brevity, tables
 from agentflow.store.rows import table_of
 from agentflow.store.statements import Statement, const
 from agentflow.store.transaction import single_statement
@@ -30,21 +31,28 @@ FIELDS = (
 )  # fmt: skip
 
 
-def _values() -> list[Any]:
+def _values() -> dict[str, Any]:
     """The new row's values; `seq` continues the run's own count, so a journal has no gaps."""
     last = select(func.coalesce(func.max(journal.c.seq), const(0))).where(journal.c.run_id == bindparam("run_id"))
-    typed = [bindparam(name, type_=journal.c[name].type) for name in FIELDS]
-    return [last.scalar_subquery() + const(1) if one.key == "seq" else one for one in typed]
+    typed: dict[str, Any] = {name: bindparam(name, type_=journal.c[name].type) for name in FIELDS}
+    return typed | {"seq": last.scalar_subquery() + const(1)}
 
 
-HELD = exists(
-    select(const(1))
-    .where(run.id == bindparam("run_id"), run.epoch == bindparam("epoch"), run.status == const("running"))
-    .with_for_update(read=True)
-)
+_BY_THE_TURN = (
+    run.id == bindparam("run_id"), run.epoch == bindparam("epoch"), run.status == const("running"),
+)  # fmt: skip
+HELD = exists(select(const(1)).where(*_BY_THE_TURN).with_for_update(read=True))
 """That the turn holds its run, and goes on holding it until the transaction has ended."""
-APPEND = Statement(insert(journal).from_select(FIELDS, select(*_values()).where(HELD)))
-ENTER = Statement(insert(journal).from_select(FIELDS, select(*_values())))
+_ROW = _values()
+APPEND = Statement(
+    # SQLite keeps what is selected for an insert in a table first; a row of values it inserts at once. That of a turn
+    # that has lost its run has no run, which the column refuses: it is then left out.
+    insert(journal)
+    .values(_ROW | {"run_id": select(run.id).where(*_BY_THE_TURN).scalar_subquery()})
+    .prefix_with("OR IGNORE", dialect="sqlite"),
+    postgres=insert(journal).from_select(FIELDS, select(*_ROW.values()).where(HELD)),
+)
+ENTER = Statement(insert(journal).values(_ROW), postgres=insert(journal).from_select(FIELDS, select(*_ROW.values())))
 OF_RUN = journal.columns.keys().index("run_id")
 ENTRIES = Statement(select(journal).where(journal.c.run_id == bindparam("run_id")).order_by(journal.c.seq))
 MOST_TOGETHER = 32
@@ -74,8 +82,14 @@ def params(tx: Transaction, run_id: str, epoch: int, new: NewEntry) -> dict[str,
         "input": new.input,
         "output": new.output,
         "error": new.error,
-        "detail": new.detail,
+        "detail": _detail(new),
     }
+
+
+def _detail(new: NewEntry) -> str | None:
+    if new.kind is not EntryKind.WAIT_OPENED or new.detail is None:
+        return new.detail
+    return brevity.short_asked(new.detail)
 
 
 @single_statement

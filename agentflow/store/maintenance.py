@@ -49,7 +49,7 @@ DRAIN = Statement(
     .values(draining_at=bindparam("now"))
 )
 HELD = Statement(
-    select(run.c.id, run.c.epoch)
+    select(run.c.id, run.c.epoch, run.c.pause)
     .where(run.c.worker_id == bindparam("worker_id"), run.c.status == const("running"))
     .with_hint(*by_index(run, "ix_agentflow_run_held"))
 )
@@ -167,7 +167,12 @@ def renew(tx: Transaction, worker_id: str, lease_for: timedelta) -> dict[str, in
     until = tx.now + lease_for // MICROSECOND
     if tx.run(RENEW, {"worker_id": worker_id, "lease_until": until}) == 0:
         return None
-    return dict(tx.rows(HELD, {"worker_id": worker_id}))
+    return {run_id: epoch for run_id, epoch, _ in tx.rows(HELD, {"worker_id": worker_id})}
+
+
+def held(tx: Transaction, worker_id: str) -> dict[str, tuple[int, bool]]:
+    """The runs that the worker holds: the epoch of each, and whether somebody has asked that it be paused."""
+    return {run_id: (epoch, pause is not None) for run_id, epoch, pause in tx.rows(HELD, {"worker_id": worker_id})}
 
 
 def drain_worker(tx: Transaction, worker_id: str) -> None:
@@ -178,7 +183,7 @@ def drain_worker(tx: Transaction, worker_id: str) -> None:
 def retire_worker(tx: Transaction, worker_id: str) -> None:
     """Forget a worker that stops in order; what it still holds is queued again at no cost to the run."""
     tx.run(FORGET, {"worker_id": worker_id})
-    for run_id, epoch in tx.rows(HELD, {"worker_id": worker_id}):
+    for run_id, epoch, _ in tx.rows(HELD, {"worker_id": worker_id}):
         entry = NewEntry(kind=EntryKind.REQUEUED, detail=f"worker {worker_id} stopped")
         _requeue(tx, run_id, epoch, entry, more=0)
 

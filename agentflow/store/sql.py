@@ -181,6 +181,9 @@ class SqlStore(SpendingVerbs, AccessVerbs, DeliveryVerbs, ListeningVerbs, Tellin
     async def retire_worker(self, worker_id: str) -> None:
         await self.write(maintenance.retire_worker, worker_id)
 
+    async def held(self, worker_id: str) -> Mapping[str, tuple[int, bool]]:
+        return await self.glance(maintenance.held, worker_id)
+
     async def sweep(self, *, limit: int, max_recoveries: int) -> int:
         return await self.write(maintenance.sweep, limit, max_recoveries)
 

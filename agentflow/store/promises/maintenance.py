@@ -44,6 +44,10 @@ class Maintenance(Protocol):
         """
         ...
 
+    async def held(self, worker_id: str) -> Mapping[str, tuple[int, bool]]:
+        """The runs this worker holds: the epoch of each, and whether it is to be paused."""
+        ...
+
     async def sweep(self, *, limit: int, max_recoveries: int) -> int:
         """Give up workers whose lease ran out and queue (or quarantine) up to `limit` of their runs; how many.
 

@@ -102,6 +102,10 @@ class Schedules(Protocol):
         """Every schedule, by id."""
         ...
 
+    async def schedulers_are_needed(self, until: datetime) -> bool:
+        """Whether any is due as `due_schedules` says, has an occurrence queued and is not paused, or is filled in."""
+        ...
+
     async def due_schedules(self, until: datetime) -> Sequence[Schedule]:
         """Those not paused that are to be planned, or whose next time is `until` or before, by id."""
         ...

@@ -13,7 +13,7 @@ from agentflow.errors import StoreUnavailable, StoreUnusable
 from agentflow.store import journal, maintenance
 from agentflow.store.spending import entries
 from agentflow.store.sql import SqlStore
-from agentflow.store.sqlite.file import connect, driver, explain
+from agentflow.store.sqlite.file import connect, driver, explain, is_busy
 from agentflow.store.sqlite.looking import Looking
 from agentflow.store.sqlite.transaction import SqliteTransaction
 from agentflow.store.sqlite.writer import SqliteWriter
@@ -79,6 +79,8 @@ class SqliteStore(SqlStore):
         try:
             return verb(looking, *args)
         except driver.Error as error:
+            if is_busy(error):  # others put the file in order; a reader waits for them
+                return await self.read(verb, *args, **kwargs)
             raise StoreUnavailable(explain(self.path, error)) from error
 
     def _read(self, verb: Any, args: tuple[Any, ...]) -> Any:

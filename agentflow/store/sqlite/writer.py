@@ -1,9 +1,10 @@
 """The one writer connection of a process: verbs queued in one tick of the event loop share a transaction and a flush.
 
 The batch runs inline on the loop, where a commit costs less than a hop to a thread would. Should a verb of it fail, it
-is run again with each behind a savepoint, so that the one that fails takes nothing of its neighbours with it. Only when
-another process holds the file's lock is the batch handed to a thread, which waits for it. Results are given out after
-the commit, never before.
+is run again with each behind a savepoint, so that the one that fails takes nothing of its neighbours with it. While
+another process holds the file's lock, the batch takes in what is queued meanwhile and the lock is asked for again and
+again (`patience.py`); only when that takes long is it handed to a thread. Results are given out after the commit, never
+before.
 
 A task that writes again and again while no other does has nobody to share a flush with: `at_once` commits for it where
 it stands, for a millisecond at most before the loop has its turn.
@@ -24,6 +25,7 @@ from agentflow.errors import StoreUnavailable, StoreUnusable
 from agentflow.store.calls import Call
 from agentflow.store.outages import Outages
 from agentflow.store.sqlite.file import BUSY_MS, connect, driver, explain, is_busy
+from agentflow.store.sqlite.patience import Busy, Patience
 from agentflow.store.sqlite.running import run_all
 from agentflow.store.sqlite.transaction import SqliteTransaction
 from agentflow.store.transaction import is_single_statement
@@ -38,12 +40,10 @@ if TYPE_CHECKING:
 
 BATCH_LIMIT = 500
 INLINE_BUSY_MS = 20
+"""For how long the event loop itself asks for the lock, between what else it has to do."""
+NOT_WAITING = "PRAGMA busy_timeout=0"
 IN_A_ROW = 0.001
 """Seconds for which a task that writes alone may keep the event loop to itself."""
-
-
-class _Busy(Exception):
-    """Another process holds the write lock."""
 
 
 class SqliteWriter:
@@ -55,7 +55,8 @@ class SqliteWriter:
         self._committed = committed
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = connect(path)
-        self._busy_ms = 0
+        self._connection.execute(NOT_WAITING)
+        self._patience: Patience | None = None
         self._waiting: deque[Call] = deque()
         self._scheduled = False
         self._thread: ThreadPoolExecutor | None = None
@@ -90,8 +91,8 @@ class SqliteWriter:
             return False
         call = Call(verb, args, None)
         try:
-            done = self._state(call, INLINE_BUSY_MS)
-        except _Busy:
+            done = self._state(call)
+        except Busy:
             return False
         if call.error is not None:
             raise call.error
@@ -105,11 +106,12 @@ class SqliteWriter:
             return  # the thread's end flushes what has gathered meanwhile
         batch = self._next_batch()
         try:
-            done = self._transact(batch, INLINE_BUSY_MS)
-        except _Busy:
+            done = self._transact(batch)
+        except Busy:
             self._alone_until = 0.0
-            self._handed_over = self._loop.create_task(self._hand_over(batch))
+            self._wait(batch)
             return
+        self._patience = None
         self._give_out(batch, done)
         self._alone_until = perf_counter() + IN_A_ROW
 
@@ -126,14 +128,24 @@ class SqliteWriter:
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
+    def _wait(self, batch: list[Call]) -> None:
+        """Another process holds the lock: ask again in a moment, after what the loop has to do."""
+        self._patience = self._patience or Patience()
+        if self._patience.rest(INLINE_BUSY_MS):
+            self._waiting.extendleft(reversed(batch))
+            self._schedule_again()
+        else:
+            self._patience = None
+            self._handed_over = self._loop.create_task(self._hand_over(batch))
+
     async def _hand_over(self, batch: list[Call]) -> None:
         """Wait for the lock in a thread; the event loop goes on meanwhile."""
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="agentflow-writer")
         done: SqliteTransaction | None = None
         try:
-            done = await self._loop.run_in_executor(self._thread, self._transact, batch, BUSY_MS)
-        except _Busy:
+            done = await self._loop.run_in_executor(self._thread, self._transact_in_time, batch)
+        except Busy:
             locked = explain(self._path, driver.OperationalError("database is locked"))
             self._fail(batch, StoreUnavailable(f"{locked}; nothing was stored"))
         finally:
@@ -150,20 +162,30 @@ class SqliteWriter:
 
     # -- one transaction
 
-    def _transact(self, batch: list[Call], busy_ms: int) -> SqliteTransaction | None:
+    def _transact_in_time(self, batch: list[Call]) -> SqliteTransaction | None:
+        """The same as `_transact`, once the lock is to be had; raises `Busy` if that takes too long."""
+        patience = Patience()
+        while True:
+            try:
+                return self._transact(batch)
+            except Busy:
+                if not patience.rest(BUSY_MS):
+                    raise
+
+    def _transact(self, batch: list[Call]) -> SqliteTransaction | None:
         """Run the batch in one transaction; None if it was not committed, and each call has its error.
 
-        Raises `_Busy`, having run nothing, if the lock is not to be had in this time.
+        Raises `Busy`, having run nothing, if another process holds the lock.
         """
         only = batch[0] if len(batch) == 1 else None
         if only is not None and is_single_statement(only.verb) and not failpoints.ACTIVE:
-            return self._state(only, busy_ms)
+            return self._state(only)
         try:
-            connection = self._ready(busy_ms)
+            connection = self._ready()
             connection.execute("BEGIN IMMEDIATE")
         except (driver.Error, StoreUnusable) as error:
             if is_busy(error):
-                raise _Busy from error
+                raise Busy from error
             self._fail(batch, self._unavailable(error))
             return None
         tx = SqliteTransaction(connection, to_micros(self._clock.now()))
@@ -179,14 +201,14 @@ class SqliteWriter:
                 return None
         self._is_wary = only is None and has_failed
         if has_failed and not is_guarded:
-            return None if only is not None else self._transact_again(batch, busy_ms)
+            return None if only is not None else self._transact_again(batch)
         return tx if self._commit(connection, batch) else None
 
-    def _transact_again(self, batch: list[Call], busy_ms: int) -> SqliteTransaction | None:
+    def _transact_again(self, batch: list[Call]) -> SqliteTransaction | None:
         """Run a batch anew of which a verb has failed, each now behind a savepoint."""
         for call in batch:
             call.result = call.error = None
-        return self._transact(batch, busy_ms)
+        return self._transact(batch)
 
     def _commit(self, connection: Connection, batch: list[Call]) -> bool:
         try:
@@ -201,17 +223,17 @@ class SqliteWriter:
                 failpoints.reach(f"{call.verb.__name__}.after")
         return True
 
-    def _state(self, call: Call, busy_ms: int) -> SqliteTransaction | None:
+    def _state(self, call: Call) -> SqliteTransaction | None:
         """Run a verb of a single statement with nothing around it: the statement is the transaction."""
         try:
-            tx = SqliteTransaction(self._ready(busy_ms), to_micros(self._clock.now()))
+            tx = SqliteTransaction(self._ready(), to_micros(self._clock.now()))
             call.result = call.verb(tx, *call.args)
         except (driver.IntegrityError, StoreUnusable) as error:
             call.error = self._unavailable(error)
             return None
         except driver.Error as error:
             if is_busy(error):
-                raise _Busy from error
+                raise Busy from error
             self._unsure([call], error)
             return None
         except BaseException as error:  # noqa: BLE001  it is given to whoever called the verb
@@ -221,16 +243,12 @@ class SqliteWriter:
         self.outages.ended("writer")
         return tx
 
-    def _ready(self, busy_ms: int) -> Connection:
-        """The connection, a new one if the last was given up, waiting this long for another process's lock."""
-        connection = self._connection
-        if connection is None:
-            connection = self._connection = connect(self._path)
-            self._busy_ms = 0
-        if busy_ms != self._busy_ms:
-            connection.execute(f"PRAGMA busy_timeout={busy_ms}")
-            self._busy_ms = busy_ms
-        return connection
+    def _ready(self) -> Connection:
+        """The connection, a new one if the last was given up; it waits for nobody's lock."""
+        if self._connection is None:
+            self._connection = connect(self._path)
+            self._connection.execute(NOT_WAITING)
+        return self._connection
 
     def _unsure(self, batch: list[Call], error: Exception) -> None:
         """A commit failed: what became of it shows when the file is read anew."""
