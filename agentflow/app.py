@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Self
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from agentflow.errors import DefinitionError
-from agentflow.later import later
+from agentflow.later import is_imported, lasting, later
 from agentflow.settings import database_url
 from agentflow.tasks.calling import current_starter
 from agentflow.tasks.catalog import Catalog
@@ -33,6 +35,10 @@ else:  # what runs tasks is imported when something is opened: not by a module o
     clients, stores, workers = later("agentflow.client"), later("agentflow.store"), later("agentflow.worker")
     telling = later("agentflow.telling")
     replaying = later("agentflow.runtime.dry.replaying")
+
+OPENING: Final = ("agentflow.client", "agentflow.runtime.dry.replaying")
+EXECUTING: Final = ("agentflow.worker", "agentflow.telling")
+"""What is imported while a store is opened for the first time."""
 
 
 class AgentFlow:
@@ -66,7 +72,11 @@ class AgentFlow:
         self.teller: Teller | None = None
 
     async def __aenter__(self) -> Self:
-        self._store = await stores.open_store(self.database, clock=self._clock)
+        if is_imported("agentflow.store.opening"):
+            self._store = await stores.open_store(self.database, clock=self._clock)
+        else:
+            with lasting():
+                self._store = await self._first_opened()
         self._client = clients.Client(self._store, self.catalog, replaying.misfit)
         try:
             await self._client.declare_queues()
@@ -86,6 +96,18 @@ class AgentFlow:
             with suppress(ValueError):  # closed by another asyncio task, where it was never set
                 current_starter.reset(self._token)
         await self._stop()
+
+    async def _first_opened(self) -> Store:
+        """The store, and while it is being opened what else is needed is imported."""
+        opening = asyncio.create_task(stores.open_store(self.database, clock=self._clock))
+        try:
+            await asyncio.wait({opening}, timeout=0)  # it begins, and leaves the rest to a thread
+            for module in (*OPENING, *(EXECUTING if self._with_worker else ())):
+                import_module(module)
+        except BaseException:
+            opening.cancel()
+            raise
+        return await opening
 
     async def _stop(self) -> None:
         if self.worker is not None:

@@ -6,12 +6,14 @@ import them takes many times as long as all else that such a program does.
 
 from __future__ import annotations
 
+import gc
 import sys
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 
 class Later:
@@ -36,6 +38,24 @@ def later(module: str) -> Any:
 def is_imported(module: str) -> bool:
     """Whether anything in this program has imported the module: if not, no value in it is of the module's classes."""
     return module in sys.modules
+
+
+@contextmanager
+def lasting() -> Iterator[None]:
+    """What the block imports is taken to stay as long as the program: none of it is searched for garbage, ever.
+
+    The collector would go through all of it again and again while it grows, for a tenth of the time, and once more with
+    every full collection. For it modules are objects as any other, so whatever else is there when the block ends is
+    left alone too; counting of references frees it all the same.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()
 
 
 def names(package: str, modules: Mapping[str, tuple[str, ...]]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:

@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 from collections import Counter
+from compileall import compile_dir
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = ("agentflow", "approvals_ui", "schedulers", "benchmarks")
+"""What is compiled beforehand, as whatever is installed has been, the other systems too."""
 ENOUGH = 2
 """A system that failed so often with a workload is not tried again; once, it may have been a port somebody had."""
 
@@ -62,6 +65,8 @@ def measured(asked: argparse.Namespace) -> tuple[list[Measurement], dict[str, st
     """Every measurement, round by round, each workload with every system in its turn; and the machine."""
     chosen = pieces(asked.only, small=asked.small, sizes=sizes(asked.size))
     machine = description(asked.folder or Path(tempfile.gettempdir()))
+    for package in PACKAGES:
+        compile_dir(ROOT / package, quiet=1)
     found: list[Measurement] = []
     with ExitStack() as stack:
         place = Place(asked.folder, None)

@@ -56,6 +56,8 @@ class Firing:
         """
         now, schedules = self.client.now(), self.client.schedules
         total = Looked()
+        if not await schedules.need_a_scheduler(now + ahead):
+            return total
         for schedule in await schedules.due(now + ahead):
             total += await self._reporting(f"schedule {schedule.id}", self._deal_with(schedule, now, since))
         for occurrence in await schedules.queued():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
+from uvicorn.server import ServerState
 
 from agentflow.cli.terminal import user
 from agentflow.settings import inbox_secret
@@ -91,6 +93,7 @@ class _Server(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
+        self.server_state = _State()
         self.ready = asyncio.Event()
         self._leaving = asyncio.Event()
 
@@ -104,12 +107,21 @@ class _Server(uvicorn.Server):
         self.ready.set()
 
     async def main_loop(self) -> None:
-        """Have the Date header set each second; uvicorn's own loop also looks ten times as often whether to end."""
-        while not await self.on_tick(0):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await self._leaving.wait()
+        """Wait to be asked to end. uvicorn's own loop looks ten times a second whether it is, and what time it is."""
+        await self._leaving.wait()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+class _State(ServerState):
+    """What the connections share: its Date header is asked for by each answer, and not set by a clock meanwhile."""
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        return [(b"date", formatdate(usegmt=True).encode())]
+
+    @default_headers.setter
+    def default_headers(self, _: list[tuple[bytes, bytes]]) -> None:
+        """Only uvicorn's own loop would set them."""

@@ -16,6 +16,7 @@ from agentflow.cli.probes import Condition, Probes
 from agentflow.cli.signals import Ending, end
 from agentflow.cli.voices import speak
 from agentflow.clock import SystemClock
+from agentflow.later import lasting
 from agentflow.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ async def _start_ticker(agentflow: AgentFlow, started: AsyncExitStack) -> Callab
 async def _start_pages(
     agentflow: AgentFlow, parts: Parts, condition: Condition, started: AsyncExitStack
 ) -> Awaitable[None]:
-    from agentflow.cli.pages import Pages
+    with lasting():
+        from agentflow.cli.pages import Pages
 
     assert parts.listener is not None
     pages = Pages(agentflow.client, parts.listener, dev=parts.dev, hosts=parts.hosts, trouble=condition.trouble)

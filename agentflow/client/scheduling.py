@@ -32,6 +32,10 @@ class Scheduling(Holder):
         requests = [declaration(one) for one in declared]
         return await self._store.declare_schedules(requests, tuple(self.catalog.tasks), dry_run=dry_run)
 
+    async def need_a_scheduler(self, until: datetime) -> bool:
+        """Whether there is anything in `due`, `queued` or `open_backfills`: one short question in place of three."""
+        return await self._store.schedulers_are_needed(until)
+
     async def due(self, until: datetime) -> Sequence[Schedule]:
         """Those that a scheduler has to plan, or whose next time is `until` or before; none that is paused."""
         return await self._store.due_schedules(until)

@@ -18,6 +18,8 @@ SWEEP_LIMIT: Final = 100
 STUCK_LIMIT: Final = 20
 LOOK_EVERY: Final = 6
 """Rounds of upkeep from one look for stuck runs to the next: it reads every run that waits."""
+PRUNE_FROM: Final = 6
+"""The round from which what is too old is removed: a worker that has just come up has better things to do."""
 
 
 class Upkeep:
@@ -37,6 +39,7 @@ class Upkeep:
             try:
                 if rounds:
                     await self.recover()
+                if rounds >= PRUNE_FROM:
                     await self._retention.round()
                 if rounds % LOOK_EVERY == 0:
                     await self.raise_alarm()

@@ -55,7 +55,7 @@ class Worker:
         self._pauses = Pauses()
         self._strays = Strays(store)
         self._upkeep = Upkeep(store, self._clock, self._settings)
-        self._checks = Checks(store, self._turns)
+        self._checks = Checks(store, self._turns, looked=self._wake)
         self._matching = Matching(store, catalog, self._clock)
         self._loops: list[asyncio.Task[None]] = []
         self._membership = Membership(store, catalog, self._settings, beat=self._beaten, lost=self._lost_all)
@@ -71,18 +71,18 @@ class Worker:
 
     async def start(self) -> None:
         """Register, recover what dead workers of this host left, and begin to take runs."""
-        await self._membership.begin()
+        _, workers = await asyncio.gather(self._membership.begin(), self._store.workers())
         if self._catalog.queues:
             await self._store.declare_queues(self._catalog.queues)
-        dead = [worker.id for worker in await self._store.workers() if hosts.is_dead(worker)]
+        dead = [worker.id for worker in workers if hosts.is_dead(worker)]
         if dead:
             logger.info("recovering the runs of %d workers of this host that have died", len(dead))
             await self._store.bury(dead)
-        await self._upkeep.recover()
         await self._matching.start()
         capture()
         self._unwatch = self._store.watch(self._heard)
         self._loops = [asyncio.create_task(self._take_runs()), asyncio.create_task(self._upkeep.go_on())]
+        await asyncio.create_task(self._upkeep.recover())  # after the first claim: what others left can wait for it
 
     async def stop(self) -> None:
         """Take no more runs, let each go on to its next checkpoint, hand back what has not ended in time."""
@@ -150,14 +150,15 @@ class Worker:
         if not moved:
             return
         known = self._turns.get(run_id)
+        if not run_id:
+            self._checks.all()
         if known is None:
-            self._wake()
+            if run_id or self._room > 0:  # without room what falls due is looked for with the checks
+                self._wake()
         elif not known[0].is_over:
             known[0].waits.look()
             self._checks.one(*known)
             self._wake()  # it may have opened a wait that is the next thing to fall due
-        if not run_id:
-            self._checks.all()
 
     def _wake(self) -> None:
         self._idle.clear()
@@ -178,9 +179,13 @@ class Worker:
             self._pauses.reset()
             await self._rest(None if due_at is None else due_at - self._store.now())
 
+    @property
+    def _room(self) -> int:
+        return self._settings.concurrency - len(self._turns)
+
     async def _fill(self) -> None:
         """Take due runs as long as there are any and there is room for them."""
-        while (room := self._settings.concurrency - len(self._turns)) > 0 and any(self._claimable):
+        while (room := self._room) > 0 and any(self._claimable):
             tasks, versions = self._claimable
             queues = self._settings.queues
             wanted = ClaimRuns(worker_id=self.id, tasks=tasks, versions=versions, queues=queues, limit=room)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from agentflow import AgentFlow, task
-from agentflow.later import is_imported, later
+from agentflow.later import is_imported, lasting, later
 
 ROOT = Path(__file__).parents[2]
 
@@ -73,7 +74,7 @@ def imported(code: str, folder: Path) -> set[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=50,
+        timeout=250,
     )
     assert ended.returncode == 0, ended.stderr
     return set(ended.stderr.splitlines()[-1].split())
@@ -149,6 +150,39 @@ def test_a_module_that_comes_later_is_imported_by_its_first_use_alone(
     assert is_imported("comes_later")
     with pytest.raises(AttributeError):
         _ = stands_in.NOTHING
+
+
+def test_what_is_imported_to_last_is_not_searched_for_garbage_and_the_collector_is_as_it_was() -> None:
+    unfrozen = gc.get_freeze_count()
+    try:
+        with lasting():
+            assert not gc.isenabled()
+            made = [[]]
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > unfrozen
+        assert not any(one is made for one in gc.get_objects())
+        gc.disable()
+        with lasting():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+        gc.unfreeze()
+
+
+async def test_a_store_that_cannot_be_opened_leaves_the_collector_on(tmp_path: Path) -> None:
+    code = (
+        "import asyncio, gc, agentflow, tasks\n"
+        "async def main():\n"
+        "    try:\n"
+        "        await agentflow.AgentFlow(tasks, database='sqlite:////nowhere/runs.db').__aenter__()\n"
+        "    except agentflow.errors.StoreUnusable:\n"
+        "        assert gc.isenabled()\n"
+        "    else:\n"
+        "        raise SystemExit('it was opened')\n"
+        "asyncio.run(main())\n"
+    )
+    assert "agentflow.store.opening" in imported(code, tmp_path)
 
 
 @pytest.mark.parametrize(

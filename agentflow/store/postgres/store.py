@@ -18,6 +18,7 @@ from agentflow.store.postgres.ears import Ears
 from agentflow.store.postgres.lookout import Lookout
 from agentflow.store.postgres.losses import is_cut
 from agentflow.store.postgres.patience import ANYTHING, LEASE
+from agentflow.store.postgres.prepared import Prepared
 from agentflow.store.postgres.server import begin, connect, driver, explain, shown
 from agentflow.store.postgres.transaction import PostgresTransaction
 from agentflow.store.postgres.writer import PostgresWriter
@@ -54,11 +55,11 @@ class PostgresStore(SqlStore):
         self._error: Any = driver().Error
         self._watchers = Watchers()
         self._writer = PostgresWriter(url, clock, self._committed)
-        self._ears = Ears(url)
+        self._ears = Ears(url, self._hinted)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="agentflow-reader")
         self._local = threading.local()
         self._connections: list[Connection[Any]] = []
-        self._looking: asyncio.Task[None] | None = None
+        self._lookout: Lookout | None = None
         self._is_closed = False
 
     @property
@@ -100,25 +101,26 @@ class PostgresStore(SqlStore):
         if is_single_statement(verb):
             with suppress(StoreUnusable):  # a large payload is read by a second, and may have been pruned before it
                 return self._glance(verb, args)
-        with self._connected("reader") as connection:
-            begin(connection, SNAPSHOT)
+        with self._connected("reader") as reader:
+            begin(reader.connection, SNAPSHOT)
             try:
-                return verb(PostgresTransaction(connection, to_micros(self.clock.now())), *args)
+                return verb(PostgresTransaction(reader, to_micros(self.clock.now())), *args)
             finally:
-                connection.rollback()
+                reader.connection.rollback()
 
     def _glance(self, verb: Any, args: tuple[Any, ...]) -> Any:
-        with self._connected("reader") as connection:
-            return verb(PostgresTransaction(connection, to_micros(self.clock.now())), *args)
+        with self._connected("reader") as reader:
+            return verb(PostgresTransaction(reader, to_micros(self.clock.now())), *args)
 
     def renew(self, worker_id: str, lease_for: timedelta) -> dict[str, int] | None:
         """On the calling thread's own connection, kept for it: what else the process does never delays a lease."""
-        with self._connected("heartbeat") as connection:
+        with self._connected("heartbeat") as heart:
+            connection = heart.connection
             self._ask_the_time(connection)
             begin(connection)
             try:
                 connection.execute(LAZILY)
-                tx = PostgresTransaction(connection, to_micros(self.clock.now()))
+                tx = PostgresTransaction(heart, to_micros(self.clock.now()))
                 held = maintenance.renew(tx, worker_id, lease_for)
                 connection.commit()
             finally:
@@ -126,25 +128,25 @@ class PostgresStore(SqlStore):
             return held
 
     @contextmanager
-    def _connected(self, name: str) -> Iterator[Connection[Any]]:
+    def _connected(self, name: str) -> Iterator[Prepared]:
         """This thread's connection of that name; a new one after any failure. Raises `StoreUnavailable`."""
-        connection: Connection[Any] | None = getattr(self._local, name, None)
+        known: Prepared | None = getattr(self._local, name, None)
         try:
-            if connection is None:
-                connection = connect(self.url)
-                setattr(self._local, name, connection)
-                self._connections.append(connection)
-            with self._writer.patience.over(connection, LEASE if name == "heartbeat" else ANYTHING):
-                yield connection
+            if known is None:
+                known = Prepared(connect(self.url))
+                setattr(self._local, name, known)
+                self._connections.append(known.connection)
+            with self._writer.patience.over(known.connection, LEASE if name == "heartbeat" else ANYTHING):
+                yield known
             self._writer.outages.ended(name)
         except (self._error, StoreUnusable) as error:
-            if isinstance(error, StoreUnusable) and connection is not None:
+            if isinstance(error, StoreUnusable) and known is not None:
                 raise  # the verb found something damaged; the connection is as good as before
-            if connection is not None:
+            if known is not None:
                 setattr(self._local, name, None)
-                self._connections.remove(connection)
+                self._connections.remove(known.connection)
                 with suppress(self._error):
-                    connection.close()
+                    known.connection.close()
             said = str(error) if isinstance(error, StoreUnusable) else explain(self.url, error)
             self._writer.outages.began(name, said)
             raise StoreUnavailable(said) from error
@@ -152,14 +154,22 @@ class PostgresStore(SqlStore):
     # -- following along
 
     def watch(self, callback: Callable[[str, bool], None], *, run_id: str = "") -> Callable[[], None]:
-        if self._looking is None:
-            lookout = Lookout(self._ears, lambda: self.glance(self._newest), lambda: self.commits, self._announce_any)
-            self._looking = asyncio.get_running_loop().create_task(lookout.keep())
+        if self._lookout is None:
+            self._lookout = Lookout(
+                lambda: self._read_through(self._glance, self._newest, ()),
+                are_heard=lambda: self._ears.are_open,
+                commits=lambda: self.commits,
+                announce=self._announce_any,
+            )
         return self._watchers.add(callback, run_id)
 
     def _committed(self, touched: set[str], moved: set[str]) -> None:
         self._watchers.announce(touched, moved)
         self._ears.hint(soon=bool(moved))
+
+    def _hinted(self) -> None:
+        if self._lookout is not None:
+            self._lookout.heard()
 
     def _announce_any(self) -> None:
         self._watchers.announce({""}, {""})
@@ -182,10 +192,8 @@ class PostgresStore(SqlStore):
 
     async def close(self) -> None:
         self._is_closed = True
-        if self._looking is not None:
-            self._looking.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._looking
+        if self._lookout is not None:
+            await self._lookout.close()
         self._readers.shutdown(wait=True)
         await self._writer.close()
         self._writer.patience.close()

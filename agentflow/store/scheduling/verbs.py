@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from agentflow.store.scheduling import backfills, declaring, firing, occurrences, stored
+from agentflow.store.scheduling import backfills, declaring, firing, needs, occurrences, stored
 from agentflow.store.ways import Ways
 
 if TYPE_CHECKING:
@@ -63,6 +63,9 @@ class ScheduleVerbs(Ways):
 
     async def schedules(self) -> Sequence[r.Schedule]:
         return await self.read(stored.all_schedules)
+
+    async def schedulers_are_needed(self, until: datetime) -> bool:
+        return await self.glance(needs.schedulers_are_needed, until)
 
     async def due_schedules(self, until: datetime) -> Sequence[r.Schedule]:
         return await self.glance(stored.due, until)
