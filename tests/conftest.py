@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.clusters import NO_SERVER
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 pytest_plugins = ["tests.support.aimock", "tests.support.browser"]
 
 # A busy machine is no defect of the code under test; the time limit of the whole test stays.
-settings.register_profile("agentflow", deadline=None)
+settings.register_profile("agentflow", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", parent=settings.get_profile("agentflow"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "agentflow")
 

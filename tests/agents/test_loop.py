@@ -185,7 +185,7 @@ async def test_an_agent_that_is_cancelled_asks_no_more(live: OpenHarness) -> Non
     agent = Agent("helper", model=model, tools=[wait])
     async with live(agent) as h:
         run = await h.trigger(agent, "?")
-        await asyncio.wait_for(asked.wait(), 20)
+        await asyncio.wait_for(asked.wait(), 60)
         await h.client.cancel(run.id, by="ada")
         assert await h.status(run) == "cancelled"
     model.check()

@@ -93,7 +93,7 @@ class Site:
     def http(self, token: str | None = None) -> httpx.Client:
         """A program with a token, the one that may do everything unless another is given."""
         told = {"authorization": f"Bearer {self.token if token is None else token}"} if token != "" else {}
-        return httpx.Client(base_url=f"{self.url}/api/v1", headers=told, timeout=20)
+        return httpx.Client(base_url=f"{self.url}/api/v1", headers=told, timeout=60)
 
 
 @contextmanager

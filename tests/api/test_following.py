@@ -61,7 +61,7 @@ class Served:
 async def served(tmp_path: Path) -> AsyncIterator[Served]:
     async with Harness(paying, path=tmp_path / "runs.db") as harness:
         app = create_app(harness.client, dev=True, reviewer="mia")
-        async with running(app) as url, httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=20) as http:
+        async with running(app) as url, httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=60) as http:
             yield Served(harness, http, app)
 
 

@@ -59,7 +59,7 @@ def shown_seed() -> None:
     print(f"AGENTFLOW_TEST_SEED={SEED}")  # noqa: T201  pytest shows it when the test fails
 
 
-@pytest.mark.timeout(240 if IS_LONG else 60)
+@pytest.mark.timeout(600 if IS_LONG else 300)
 @SCHEMA.parametrize()
 @settings(max_examples=EXAMPLES, derandomize=not IS_LONG, deadline=None, suppress_health_check=list(HealthCheck))
 def test_no_answer_is_unheard_of(case: Any, site: Site, session: requests.Session) -> None:

@@ -60,7 +60,7 @@ class Started:
     def stop(self, number: int = signal.SIGTERM) -> Ended:
         if self.process.poll() is None:
             self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=120)
         return Ended(self.process.returncode, out, err)
 
 
@@ -86,7 +86,7 @@ class Shell:
             env=self.environment | variables,
             input=stdin.encode() if isinstance(stdin, str) else stdin,
             capture_output=True,
-            timeout=50,
+            timeout=250,
             check=False,
         )
         return Ended(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
@@ -157,7 +157,7 @@ class Office(Shell):
             data=json.dumps(given).encode(),
             headers={"content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return asyncio.run(self._asked(json.load(answer)["id"]))
 
     async def _asked(self, run_id: str) -> dict[str, Any]:
@@ -172,7 +172,7 @@ class Office(Shell):
 
         async def ended() -> dict[str, Any]:
             async with self._client() as client:
-                return run_result(await client.result(approval["run_id"], timeout=30))
+                return run_result(await client.result(approval["run_id"], timeout=60))
 
         return asyncio.run(ended())
 

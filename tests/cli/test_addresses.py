@@ -47,7 +47,7 @@ def test_port_0_takes_a_free_one_and_the_address_names_it() -> None:
         port = listener.getsockname()[1]
         assert port
         assert address_of(listener) == f"http://127.0.0.1:{port}"
-        with socket.create_connection(("127.0.0.1", port), timeout=5):
+        with socket.create_connection(("127.0.0.1", port), timeout=60):
             pass
 
 

@@ -134,7 +134,7 @@ def edited(office: Office, approval: dict[str, Any], *edits: str, answers: str) 
     ) as process:  # fmt: skip
         os.close(terminal)
         os.write(controller, answers.encode())
-        out, said = process.communicate(timeout=50)[0], b""
+        out, said = process.communicate(timeout=250)[0], b""
         try:
             while chunk := os.read(controller, 4096):
                 said += chunk

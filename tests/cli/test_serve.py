@@ -38,7 +38,7 @@ def test_serve_says_where_the_inbox_is_and_what_it_found(shop: Shell) -> None:
     document = shop.start("serve", "--dev", "--port", "0", "--json").document()
     assert document["tasks"] == ["fails", "greet", "pay"]
     assert document["database"] == "sqlite:///agentflow.db"
-    with urllib.request.urlopen(f"{document['address']}/inbox", timeout=20) as page:
+    with urllib.request.urlopen(f"{document['address']}/inbox", timeout=60) as page:
         assert page.status == 200
 
 
@@ -58,7 +58,7 @@ def test_a_first_signal_ends_it_in_order_with_exit_code_0(
 def test_open_live_streams_do_not_keep_it_from_stopping(shop: Shell) -> None:
     started = shop.start("serve", "--dev", "--port", "0", "--json")
     address = started.document()["address"]
-    with urllib.request.urlopen(f"{address}/events", timeout=20) as stream:
+    with urllib.request.urlopen(f"{address}/events", timeout=60) as stream:
         assert stream.readline()
         ended = started.stop()
     assert ended.code == 0
@@ -135,7 +135,7 @@ def test_the_inbox_alone_executes_nothing(shop: Shell) -> None:
         data=json.dumps({"task": "greet", "input": {"name": "tom"}}).encode(),
         headers={"content-type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=20) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.status == 201
     assert [run["status"] for run in shop("runs", "--json").document] == ["queued", "queued"]
 
@@ -171,7 +171,7 @@ def test_an_open_inbox_answers_to_the_names_it_was_given_and_to_no_other(shop: S
     for name, status in (("inbox.test", 200), ("evil.test", 421)):
         request = urllib.request.Request(f"{address}/health", headers={"host": name})
         try:
-            found = urllib.request.urlopen(request, timeout=20).status
+            found = urllib.request.urlopen(request, timeout=60).status
         except urllib.error.HTTPError as error:
             found = error.code
             error.close()

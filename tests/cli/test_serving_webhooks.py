@@ -27,7 +27,7 @@ def test_a_webhook_without_a_verifier_is_refused_unless_for_developers(command: 
     assert "Traceback" not in ended.err
     started = agentflow.start(command, "app.py", "--dev", "--port", "0", "--json")
     address = started.document()["address"]
-    with urllib.request.urlopen(f"{address}/hooks/orders", b"{}", timeout=20) as answer:
+    with urllib.request.urlopen(f"{address}/hooks/orders", b"{}", timeout=60) as answer:
         assert answer.status == 202
     assert "webhook /orders has no verify=: whoever reaches it can start 'order'; only --dev serves it" in (
         started.stop().err

@@ -51,13 +51,13 @@ def ordered(address: str, orders: range) -> list[str]:
             data=json.dumps({"task": "pack", "input": {"order": order}, "idempotency_key": f"order-{order}"}).encode(),
             headers={"content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             made.append(json.load(answer)["id"])
     return made
 
 
 def completed(address: str) -> int:
-    with urllib.request.urlopen(f"{address}/api/v1/runs?status=completed&limit=100", timeout=20) as answer:
+    with urllib.request.urlopen(f"{address}/api/v1/runs?status=completed&limit=100", timeout=60) as answer:
         return len(json.load(answer)["items"])
 
 

@@ -39,6 +39,7 @@ async def worked_off(store: Store, one: Backfill, most: int = 50) -> Backfill:
 async def test_a_backfill_starts_each_time_of_its_range_and_no_other(store: Store) -> None:
     one = await begun(store, 3)
     assert list(await store.open_backfills()) == [one]
+    assert await store.schedulers_are_needed(store.now() - 99 * HOUR)
     assert (one.cursor, one.started, one.requested_by) == (one.since, 0, "mia")
 
     done = await worked_off(store, one)
@@ -48,6 +49,7 @@ async def test_a_backfill_starts_each_time_of_its_range_and_no_other(store: Stor
     assert [fired.fire_at for fired in found] == [one.since + n * HOUR for n in range(3)]
     assert {(fired.kind, fired.outcome) for fired in found} == {(OccurrenceKind.BACKFILL, STARTED)}
     assert await store.open_backfills() == []
+    assert not await store.schedulers_are_needed(store.now() - 99 * HOUR)
     assert (await store.schedule("hourly")).last_fire_at is None
 
 

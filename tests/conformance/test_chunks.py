@@ -84,5 +84,5 @@ async def test_a_reader_that_goes_by_ids_misses_none_of_two_writers(database: Da
         while len(seen) < 80:
             seen.extend(one.id for one in await stores[2].chunks("run_1", after=seen[-1] if seen else 0))
 
-    await asyncio.wait_for(asyncio.gather(speak(stores[0], 1), speak(stores[1], 2), follow()), 30)
+    await asyncio.wait_for(asyncio.gather(speak(stores[0], 1), speak(stores[1], 2), follow()), 120)
     assert [one.id for one in await stores[2].chunks("run_1")] == seen

@@ -39,6 +39,18 @@ async def lost(store: Store, clock: FakeClock, *, max_recoveries: int = 3, limit
     return await store.sweep(limit=limit, max_recoveries=max_recoveries)
 
 
+async def test_a_worker_sees_what_it_holds_and_what_is_to_be_paused(store: Store) -> None:
+    worker, other = await a_worker(store), await a_worker(store)
+    kept, marked, cancelled, ended = [await a_turn(store, worker=worker) for _ in range(4)]
+    await a_turn(store, worker=other)
+    await store.pause(marked.run_id, by="mia", reason="")
+    await store.cancel(cancelled.run_id, by="mia", reason="")
+    await store.finish(ended, Completed("null"))
+
+    assert await store.held(worker) == {kept.run_id: (kept.epoch, False), marked.run_id: (marked.epoch, True)}
+    assert await store.held("wrk_nobody") == {}
+
+
 async def test_a_registered_worker_has_a_lease(store: Store) -> None:
     worker = await store.register_worker(host="here", pid=41, started="1700", lease_for=LEASE)
 

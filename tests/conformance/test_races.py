@@ -22,6 +22,8 @@ TOGETHER = 100
 """Approvals raced at a time."""
 TICKS = 12
 """Looks at the database over which the contenders for an approval arrive, so that commits come between them."""
+HEAD_STARTS = 6
+"""So many times in each of those hundreds each contender comes long before the others: whichever writer is slow."""
 
 
 @dataclass
@@ -58,7 +60,7 @@ async def cancel(race: Race, store: Store, chance: random.Random) -> None:
 async def pass_the_deadline(database: Database, store: Store, chance: random.Random) -> None:
     """Somewhere in the middle of the others."""
     await in_a_while(chance, store, _nothing)
-    database.clock.advance("1h")
+    database.clock.advance("30m")
     await store.expire(limit=TOGETHER // 2)
 
 
@@ -67,21 +69,28 @@ async def _nothing() -> None:
 
 
 async def start(store: Store) -> list[Race]:
-    """Runs parked on an approval, each with a deadline."""
+    """Runs parked on an approval, each with a deadline; the first of them have the earlier one."""
     await store.trigger_many([a_trigger() for _ in range(TOGETHER)])
     leases = await claimed(store, limit=TOGETHER)
-    gates = [a_gate(store, timeout=timedelta(hours=1)) for _ in leases]
+    gates = [a_gate(store, timeout=timedelta(hours=0.5 if n < HEAD_STARTS else 1)) for n in range(len(leases))]
     await asyncio.gather(*(store.park(lease, [gate], [gate.key]) for lease, gate in zip(leases, gates, strict=True)))
     return [Race(str(gate.subject), lease.run_id) for lease, gate in zip(leases, gates, strict=True)]
 
 
 async def run_races(database: Database, store: Store, other: Store, chance: random.Random) -> list[Race]:
     races = await start(store)
+    database.clock.advance("30m")
+    await store.expire(limit=TOGETHER)
     contenders = [pass_the_deadline(database, store, chance)]
-    for race in races:
-        contenders.append(decide(race, store, Verdict.APPROVE, "mia", chance))
-        contenders.append(decide(race, other, Verdict.REJECT, "tom", chance))
-        contenders.append(cancel(race, other, chance))
+    for n, race in enumerate(races):
+        against = [
+            decide(race, store, Verdict.APPROVE, "mia", chance),
+            decide(race, other, Verdict.REJECT, "tom", chance),
+            cancel(race, other, chance),
+        ]
+        if HEAD_STARTS <= n < 4 * HEAD_STARTS:
+            await against.pop(n % 3)
+        contenders += against
     chance.shuffle(contenders)
     await asyncio.gather(*contenders)
     await store.expire(limit=TOGETHER)

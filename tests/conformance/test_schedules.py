@@ -233,8 +233,11 @@ async def test_only_what_a_scheduler_has_to_look_at_is_due(store: Store) -> None
         await plan(store, name, at)
     await store.upsert_schedule(declared("over"), by="mia")
     await plan(store, "over", None)
+    assert not await store.schedulers_are_needed(now - HOUR)
+    assert await store.schedulers_are_needed(now)
     await store.upsert_schedule(declared("unplanned"), by="mia")
 
+    assert await store.schedulers_are_needed(now - HOUR)
     assert [one.id for one in await store.due_schedules(now + HOUR)] == ["now", "soon", "unplanned"]
 
 

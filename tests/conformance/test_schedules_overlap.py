@@ -12,7 +12,7 @@ from agentflow.limits import Limits
 from agentflow.requests import DeclareQueue, Singleton, StartQueued
 from agentflow.states import OccurrenceOutcome, Overlap, RunStatus
 from agentflow.store.scheduling import firing
-from tests.support.schedules import declared, due, occurrences_of, paused, planned, resumed
+from tests.support.schedules import HOUR, declared, due, occurrences_of, paused, planned, resumed
 from tests.support.stores import a_trigger, completed
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ async def test_occurrences_queue_up_and_start_one_after_the_other_in_their_order
     waiting = [await fired(store) for _ in range(2)]
     assert [one.outcome for one in waiting] == [QUEUED, QUEUED]
     assert list(await store.queued_occurrences()) == [waiting[0]]
+    assert await store.schedulers_are_needed(store.now() - 99 * HOUR)
     assert await store.start_queued(queued_start(waiting[0])) is None
 
     await end(store, first)
@@ -96,6 +97,7 @@ async def test_what_is_queued_does_not_start_while_the_schedule_is_paused(store:
     await store.pause_schedule(paused())
 
     assert await store.queued_occurrences() == []
+    assert not await store.schedulers_are_needed(store.now() + 99 * HOUR)
     assert await store.start_queued(queued_start(waiting)) is None
 
     await store.pause_schedule(resumed())

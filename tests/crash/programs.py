@@ -7,7 +7,6 @@ import ctypes
 import json
 import os
 import signal
-import time
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from agentflow import AgentFlow, Retry, fallback, gather, log, operation, sleep, step, task, wait_for_approval
 from agentflow.clock import SystemClock
 from agentflow.settings import WorkerSettings
+from tests.crash.holding import holds_a_thread, holds_a_thread_for_word
 from tests.support import ledger
 from tests.support.ledger import note, witness
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 PAYMENTS = 2
 """How many `pays_twice` makes side by side."""
+RELEASED = "released"
+"""The file beside the ledger that lets go on who stands still."""
 
 # -- steps
 
@@ -169,8 +171,15 @@ async def stop_the_first_time() -> str:
     assert known is not None
     witness(f"effect {known.idempotency_key}")
     if _is_first():
-        os.kill(os.getpid(), signal.SIGSTOP)
+        _stand_still()
     return "done"
+
+
+def _stand_still() -> None:
+    """Until it is released: woken before, as when it was in the middle of a write, it ends that and stops again."""
+    released = Path(os.environ[ledger.VARIABLE]).with_name(RELEASED)
+    while not released.exists():
+        os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def _is_first() -> bool:
@@ -232,18 +241,6 @@ async def swallows() -> int:
 
 
 @step
-def hold_a_thread(seconds: float) -> float:
-    witness()
-    time.sleep(seconds)
-    return seconds
-
-
-@task
-async def holds_a_thread(seconds: float) -> float:
-    return await hold_a_thread(seconds)
-
-
-@step
 async def wait_for_word(fifo: str) -> str:
     """Until somebody writes to the pipe, without holding anybody up."""
     witness()
@@ -255,7 +252,7 @@ async def stop_then_wait(fifo: str) -> str:
     """Whoever comes first stands still and is late; whoever comes second waits for word."""
     witness()
     if _is_first():
-        os.kill(os.getpid(), signal.SIGSTOP)
+        _stand_still()
         return "of the late one"
     return await asyncio.to_thread(Path(fifo).read_text, encoding="utf-8")
 
@@ -298,6 +295,7 @@ TASKS = [
     poison,
     swallows,
     holds_a_thread,
+    holds_a_thread_for_word,
     takes_long,
     two_at_once,
     asks_while_deaf,

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 Asked = list[tuple[str, str]]
 SPREAD = 0.001
 """Seconds within which they set off, so that each of them comes first now and then."""
+HEAD_START = 50
+"""In one race of so many one of them, each in turn, is done before the others set off: nobody never wins."""
 
 # What each hears, by who wins. A run may be cancelled after its approval was answered, but not before.
 ANSWER_TIMEOUT_CANCEL = {
@@ -79,23 +81,30 @@ def _opening(approval_id: str, place: int) -> OpenWait:
     return OpenWait(key="approval#1", kind=WaitKind.APPROVAL, subject=approval_id, approval=approval)
 
 
-def race(channel: Connection, url: str, way: str, asked: Asked, start: Barrier) -> None:
+def race(channel: Connection, url: str, way: str, among: tuple[Barrier, list[str]], asked: Asked) -> None:
     """Resolve one approval after the other, each at the moment the others do; say what came of each."""
-    channel.send(asyncio.run(_race(url, way, asked, start)))
+    channel.send(asyncio.run(_race(url, way, among, asked)))
 
 
-async def _race(url: str, way: str, asked: Asked, start: Barrier) -> list[str]:
+async def _race(url: str, way: str, among: tuple[Barrier, list[str]], asked: Asked) -> list[str]:
+    start, ways = among
     clock = FakeClock()
     store = await open_store(url, clock=clock)
     told = []
-    for approval, run in asked:
+    for place, (approval, run) in enumerate(asked):
+        turn, is_even = divmod(place, HEAD_START)
+        first = way if is_even else ways[turn % len(ways)]
         if way == "expire":
             clock.advance("1s")  # by this clock, and by no other, exactly this one has become overdue
         start.wait()
+        if way != first:
+            start.wait()
         set_off = time.perf_counter() + random.random() * SPREAD
         while time.perf_counter() < set_off:
             pass
         told.append(await _resolve(store, way, approval, run))
+        if not is_even and way == first:
+            start.wait()
     await store.close()
     return told
 

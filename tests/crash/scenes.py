@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
+from agentflow.store.sqlite.file import connect
+from tests.crash.programs import RELEASED
 from tests.support.checker import Database, ServerDatabase, Tables, check
 from tests.support.clusters import fresh_database
 from tests.support.processes import Child
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable
 
+LAPSE = "UPDATE agentflow_worker SET lease_until = 1 WHERE id = '{}'"
 ON_BOTH = pytest.mark.parametrize("kind", ["sqlite", "postgres"], indirect=True)
 """Marks a module whose scenes are to be played on either database."""
 
@@ -54,6 +59,15 @@ class Scene:
         os.mkfifo(path)
         return str(path)
 
+    def release(self) -> None:
+        """Let go on who stands still in a step."""
+        (self.folder / RELEASED).touch()
+
+    def let_lapse(self, worker_id: str) -> None:
+        """Have the lease of a worker be over that cannot renew it, as it would be some time later."""
+        with closing(connect(self.file)) as connection:
+            connection.execute(LAPSE.format(worker_id))
+
     def check(self, **options: Any) -> Counter[str]:
         """Assert that all is as promised; see `check`."""
         return check(self.database, self.ledger, **options)
@@ -72,6 +86,10 @@ class ServerScene(Scene):
     @property
     def database(self) -> Tables:
         return ServerDatabase(self.address)
+
+    def let_lapse(self, worker_id: str) -> None:
+        with psycopg.connect(self.address, autocommit=True) as connection:
+            connection.execute(LAPSE.format(worker_id).encode())
 
 
 def made(migrated: Path, folder: Path) -> Scene:

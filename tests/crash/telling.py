@@ -32,7 +32,7 @@ def happen(channel: Connection, database: str, url: str, count: int) -> None:
 def tell(channel: Connection, database: str, hold_for: float) -> None:
     """Tell subscribers until asked to end."""
     settings = TellerSettings(
-        poll_every=timedelta(milliseconds=50), timeout=timedelta(seconds=5), hold_for=timedelta(seconds=hold_for)
+        poll_every=timedelta(milliseconds=50), timeout=timedelta(seconds=60), hold_for=timedelta(seconds=hold_for)
     )
 
     async def main() -> None:

@@ -42,15 +42,14 @@ def test_runs_of_a_process_that_died_on_this_host_are_recovered_at_once(scene: S
         assert second.hear() == "completed"
     [run] = scene.database.everything()["run"]
     assert (run["epoch"], run["recoveries"]) == (2, 1)
-    assert run["finished_at"] - run["created_at"] < 60_000_000
+    assert run["finished_at"] - run["created_at"] < 600_000_000
 
 
 def test_a_worker_whose_process_was_killed_loses_nothing_to_one_that_never_stopped(scene: Scene) -> None:
     """A second worker, already running, takes the runs over when the dead one's lease is over."""
-    leases = {"lease_for": 0.6, "heartbeat_every": 0.15}
+    leases = {"lease_for": 9.0, "heartbeat_every": 0.15}  # they look for what is lost three times in a lease
     with scene.start(work, leases) as first, scene.start(work, leases) as second:
-        first.hear()
-        second.hear()
+        ids = {first: first.hear(), second: second.hear()}
         fifo = scene.fifo()
         with scene.start(perform, "trigger_with", "takes_long", {"fifo": fifo, "n": 3}) as caller:
             assert caller.ended() == 0
@@ -58,6 +57,7 @@ def test_a_worker_whose_process_was_killed_loses_nothing_to_one_that_never_stopp
         holders = {line.pid for line in ledger.read(scene.ledger)}
         victim = first if first.pid in holders else second
         assert victim.kill() == -signal.SIGKILL
+        scene.let_lapse(ids[victim])
         until(lambda: ledger.starts(scene.ledger)["wait_for_word#1"] == 2, "the other one has begun anew")
         say(fifo, "go on")
         until(lambda: scene.database.value("SELECT output FROM agentflow_run") == "5", "the run has ended")

@@ -10,6 +10,7 @@ import pytest
 
 from tests.crash.scenes import ON_BOTH
 from tests.crash.serving import serve
+from tests.support.processes import PATIENCE
 from tests.support.signing import github_headers
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ DELIVERIES = "SELECT run_id FROM agentflow_delivery"
 
 
 def send_to(serving: Child) -> httpx.Response:
-    return httpx.post(f"{serving.hear()}/hooks/orders", content=BODY, headers=github_headers(BODY), timeout=40)
+    return httpx.post(f"{serving.hear()}/hooks/orders", content=BODY, headers=github_headers(BODY), timeout=PATIENCE)
 
 
 @pytest.mark.parametrize("place", ["before", "inside", "after"])

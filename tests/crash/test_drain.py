@@ -15,7 +15,7 @@ from tests.crash.acts import perform
 from tests.crash.programs import see_through, work
 from tests.crash.scenes import ON_BOTH
 from tests.support import ledger
-from tests.support.processes import ROOT, say, until
+from tests.support.processes import PATIENCE, ROOT, say, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +72,7 @@ def test_sigterm_lets_the_step_in_hand_be_recorded_and_hands_the_run_back(scene:
     with the_command(scene) as started:
         ask_to_stop(scene, started)
         say(fifo, "the end")
-        assert started.wait(30) == 0
+        assert started.wait(PATIENCE) == 0
     [run] = scene.database.everything()["run"]
     assert (run["status"], run["recoveries"], run["attempt"]) == ("queued", 0, 1)
     assert scene.database.value("SELECT count(*) FROM agentflow_worker") == 0
@@ -86,7 +86,7 @@ def test_a_second_sigterm_ends_it_at_once_and_loses_nothing_recorded(scene: Scen
     with the_command(scene) as started:
         ask_to_stop(scene, started)
         started.send_signal(signal.SIGTERM)
-        assert started.wait(30) == 130
+        assert started.wait(PATIENCE) == 130
     with scene.start(work, {}) as other:
         until(lambda: ledger.starts(scene.ledger)[IN_HAND] == 2, "another worker has begun it anew")
         say(fifo, "the end")

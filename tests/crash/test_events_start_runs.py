@@ -68,7 +68,7 @@ def test_killed_while_an_event_is_sent_it_is_there_with_its_matches_or_not_at_al
     scene.check()
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(600)
 def test_a_thousand_events_start_a_run_each_while_three_workers_are_killed_at_random(
     in_memory: Callable[[str], Scene],
 ) -> None:

@@ -107,7 +107,6 @@ CASES = {
             count("run", "status = 'waiting' AND worker_id IS NULL"),
             entry("parked"),
             entry("wait_opened"),
-            count("wait"),
             count("approval", "status = 'pending'"),
         ),
         then=(ASKS, *DECIDED),
@@ -115,7 +114,7 @@ CASES = {
     ),
     "open_waits": Case(
         act=("see_it_park", "asks_beside", 3),
-        together=(entry("wait_opened"), count("wait"), count("approval", "status = 'pending'")),
+        together=(entry("wait_opened"), count("approval", "status = 'pending'")),
         then=(("see_it_park", "asks_beside", 3), *DECIDED),
         results={"the run": [APPROVED["the run"], 3 + sum(n * n for n in range(20))]},
     ),
@@ -127,7 +126,6 @@ CASES = {
             count("approval", "status = 'approved' AND decision_id = 'dec-1'"),
             entry("wait_resolved"),
             status("queued"),
-            none("wait"),
         ),
         then=DECIDED,
         results=APPROVED,
@@ -135,12 +133,7 @@ CASES = {
     "expire": Case(
         before=(ASKS,),
         act=("expire_later",),
-        together=(
-            count("approval", "status = 'timed_out'"),
-            entry("wait_resolved"),
-            status("queued"),
-            none("wait"),
-        ),
+        together=(count("approval", "status = 'timed_out'"), entry("wait_resolved"), status("queued")),
         then=(("expire_later",), ("see_it_end_later", "asks", 3)),
         results={"the run": {"outcome": "timed_out", "total": None}},
     ),
@@ -153,7 +146,7 @@ CASES = {
     "cancel": Case(
         before=(ASKS,),
         act=("cancel",),
-        together=(status("cancelled"), entry("run_cancelled"), count("approval", "status = 'cancelled'"), none("wait")),
+        together=(status("cancelled"), entry("run_cancelled"), count("approval", "status = 'cancelled'")),
         then=(("cancel",),),
         results={},
     ),

@@ -13,6 +13,7 @@ import pytest
 from tests.crash.programs import see_through, see_through_when_told
 from tests.crash.test_every_append import KEYS, ONE_RUN, UNDISTURBED
 from tests.support import ledger
+from tests.support.processes import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +40,7 @@ def injected(scene: Scene, child: Child, fault: str, *, calls: str = FLUSH) -> I
             yield
         finally:
             child.kill()
-            tracer.wait(20)
+            tracer.wait(PATIENCE)
     assert "INJECTED" in seen.read_text() or "killed by SIGKILL" in seen.read_text()
 
 

@@ -31,10 +31,10 @@ def test_one_resolution_wins_and_the_losers_are_told_which(
 ) -> None:
     scene = in_memory("race")
     approvals = racers.ask(scene.url, TIMES)
-    start = CONTEXT.Barrier(len(told))
+    among = (CONTEXT.Barrier(len(told)), list(told))
     with ExitStack() as running:
-        racing = {way: running.enter_context(scene.start(racers.race, way, approvals, start)) for way in told}
-        heard = {way: child.hear() for way, child in racing.items()}
+        racing = {way: running.enter_context(scene.start(racers.race, way, among, approvals)) for way in told}
+        heard = {way: child.hear(within=280) for way, child in racing.items()}
         assert {child.ended() for child in racing.values()} == {0}
     statuses = {row["id"]: row["status"] for row in scene.database.rows("SELECT id, status FROM agentflow_approval")}
     winners: Counter[str] = Counter()

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 pytestmark = ON_BOTH
 
 LATE = "of the zombie"
-SHORT_LEASE = {"lease_for": 0.6, "heartbeat_every": 0.15}
+WATCHFUL = {"heartbeat_every": 0.15}
+"""Its lease outlasts every test, and is over when the test says so: a busy machine takes nobody's."""
+SHORT = 6.0
+"""Seconds of a lease that a test waits out."""
 
 
 def stop_between_writes(scene: Scene, child: Child) -> None:
@@ -26,12 +29,25 @@ def stop_between_writes(scene: Scene, child: Child) -> None:
 
     def stopped() -> bool:
         child.stop()
-        if scene.database.is_writable():
-            return True
-        child.send(signal.SIGCONT)
-        return False
+        return is_between_writes(scene, child)
 
     until(stopped, "the worker stands still without the lock")
+
+
+def is_between_writes(scene: Scene, child: Child) -> bool:
+    """Whether it stands still without the lock; where it stands still with it, it may go on with its write."""
+    if not child.is_stopped():
+        return False
+    if not scene.database.is_writable():
+        child.send(signal.SIGCONT)
+        return False
+    return True
+
+
+def wake(scene: Scene, child: Child) -> None:
+    """Let a worker go on that stands still, in a step or anywhere."""
+    scene.release()
+    child.send(signal.SIGCONT)
 
 
 def trigger(scene: Scene, task: str, n: int) -> None:
@@ -52,16 +68,17 @@ def worker_of(scene: Scene, child: Child) -> str:
 def test_a_worker_stopped_past_its_lease_changes_nothing_and_comes_back_as_a_new_one(scene: Scene) -> None:
     """It is stopped between the effect of a step and its record: the effect comes twice under one idempotency key."""
     trigger(scene, "stopped_after_its_effect", 3)
-    with scene.start(work, SHORT_LEASE) as zombie:
+    with scene.start(work, WATCHFUL) as zombie:
         first_id = zombie.hear()
-        until(zombie.is_stopped, "the worker stands still after its effect")
-        with scene.start(work, SHORT_LEASE) as other:
+        until(lambda: is_between_writes(scene, zombie), "the worker stands still after its effect")
+        scene.let_lapse(first_id)
+        with scene.start(work, WATCHFUL) as other:
             other.hear()
             until_ended(scene, 1)
             other.send(signal.SIGTERM)
             assert other.ended() == 0
         finished = scene.database.everything()
-        zombie.send(signal.SIGCONT)
+        wake(scene, zombie)
         until(lambda: worker_of(scene, zombie) > first_id, "it comes back as a new worker")
         assert scene.database.everything() == finished
         trigger_another(scene)
@@ -89,11 +106,12 @@ def test_a_worker_stopped_in_the_middle_of_a_body_cannot_record_it_later(scene: 
     fifo = scene.fifo()
     with scene.start(perform, "trigger_with", "takes_long", {"fifo": fifo, "n": 3}) as child:
         assert child.ended() == 0
-    with scene.start(work, SHORT_LEASE) as zombie:
+    with scene.start(work, WATCHFUL) as zombie:
         first_id = zombie.hear()
         until(lambda: ledger.starts(scene.ledger)["wait_for_word#1"] == 1, "the long step has begun")
         stop_between_writes(scene, zombie)
-        with scene.start(work, SHORT_LEASE) as other:
+        scene.let_lapse(first_id)
+        with scene.start(work, WATCHFUL) as other:
             other.hear()
             until(lambda: ledger.starts(scene.ledger)["wait_for_word#1"] == 2, "another worker has begun it too")
             say(fifo, "of the other")
@@ -116,26 +134,26 @@ def test_a_worker_that_comes_to_while_another_is_at_the_same_step_cannot_record_
     fifo = scene.fifo()
     with scene.start(perform, "trigger_with", "two_at_once", {"fifo": fifo}) as child:
         assert child.ended() == 0
-    with scene.start(work, SHORT_LEASE) as zombie, scene.start(work, SHORT_LEASE | {"concurrency": 5}) as other:
-        late, first_id = first_to_stop(zombie, other), {zombie: zombie.hear(), other: other.hear()}
-        until(lambda: ledger.starts(scene.ledger)["stop_then_wait#1"] == 2, "another worker is at the same step")
-        late.send(signal.SIGCONT)
-        until(lambda: worker_of(scene, late) > first_id[late], "the late one comes back as a new worker")
-        assert scene.database.value("SELECT status FROM agentflow_run") == "running"
-        say(fifo, "of the one in time")
-        until_ended(scene, 1)
+    with scene.start(work, WATCHFUL) as late:
+        first_id = late.hear()
+        until(lambda: is_between_writes(scene, late), "the worker stands still in the step")
+        scene.let_lapse(first_id)
+        with scene.start(work, WATCHFUL):
+            until(lambda: ledger.starts(scene.ledger)["stop_then_wait#1"] == 2, "another worker is at the same step")
+            wake(scene, late)
+            until(lambda: worker_of(scene, late) > first_id, "the late one comes back as a new worker")
+            assert scene.database.value("SELECT status FROM agentflow_run") == "running"
+            say(fifo, "of the one in time")
+            until_ended(scene, 1)
     scene.check(results={"the run": "of the one in time"}, recovered=False)
 
 
-def first_to_stop(*children: Child) -> Child:
-    return until(lambda: next((child for child in children if child.is_stopped()), None), "one of them stands still")
-
-
 def test_a_worker_given_up_for_dead_takes_no_run_before_it_is_a_new_one(scene: Scene) -> None:
-    with scene.start(work, SHORT_LEASE) as zombie:
-        zombie.hear()
+    with scene.start(work, WATCHFUL) as zombie:
+        first_id = zombie.hear()
         stop_between_writes(scene, zombie)
-        with scene.start(work, SHORT_LEASE) as other:
+        scene.let_lapse(first_id)
+        with scene.start(work, WATCHFUL) as other:
             other.hear()
             until(lambda: not worker_of(scene, zombie), "it is given up for dead")
             other.send(signal.SIGTERM)
@@ -189,15 +207,16 @@ def test_code_that_blocks_the_event_loop_past_the_lease_keeps_the_run(scene: Sce
     fifo = scene.fifo()
     with scene.start(perform, "trigger_with", "blocks", {"fifo": fifo}) as child:
         assert child.ended() == 0
-    with scene.start(work, SHORT_LEASE) as blocked:
+    leases = WATCHFUL | {"lease_for": SHORT}
+    with scene.start(work, leases) as blocked:
         first_id = blocked.hear()
         until(lambda: ledger.starts(scene.ledger)["block_the_loop#1"] == 1, "the loop is blocked")
         lease = "SELECT lease_until FROM agentflow_worker WHERE id = ?"
         at_first = scene.database.value(lease, first_id)
-        with scene.start(work, SHORT_LEASE) as other:
+        with scene.start(work, leases) as other:
             other.hear()
-            two_leases_later = at_first + 1_200_000
-            until(lambda: (scene.database.value(lease, first_id) or 0) > two_leases_later, "two leases have passed")
+            a_lease_later = at_first + int(SHORT * 1_000_000)  # what it had is over then
+            until(lambda: (scene.database.value(lease, first_id) or 0) > a_lease_later, "a lease has passed")
         say(fifo, "go on")
         until_ended(scene, 1)
         blocked.send(signal.SIGTERM)

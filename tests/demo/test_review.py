@@ -41,7 +41,7 @@ def a_review(output: Path, *distributions: Distribution) -> Review:
 
 async def pending(client: Client, count: int = 1) -> Sequence[Approval]:
     """The pending approvals, once there are so many."""
-    async with asyncio.timeout(20), aclosing(client.changes()) as changes:
+    async with asyncio.timeout(60), aclosing(client.changes()) as changes:
         async for _ in changes:
             items = (await client.approvals()).items
             if len(items) >= count:
@@ -51,7 +51,7 @@ async def pending(client: Client, count: int = 1) -> Sequence[Approval]:
 
 async def reported(client: Client, run_id: str, output: Path) -> dict[str, Any]:
     """The line of the report on the only distribution, once the review has ended."""
-    run = await client.result(run_id, timeout="20s")
+    run = await client.result(run_id, timeout="60s")
     assert run.status is RunStatus.COMPLETED, run.error
     (line,) = json.loads((output / "report.json").read_text())["distributions"]
     return line
@@ -159,7 +159,7 @@ async def test_the_same_review_is_found_again_until_it_is_asked_for_anew(
     found = await begin(client, review)
     assert (found.run.id, found.is_new, found.is_done) == (begun.run.id, False, False)
     await client.decide(approval.id, "approve", by="ana")
-    await client.result(begun.run.id, timeout="20s")
+    await client.result(begun.run.id, timeout="60s")
     done = await begin(client, review)
     assert (done.run.id, done.is_done) == (begun.run.id, True)
     anew = await begin(client, review, again=True)
@@ -168,10 +168,10 @@ async def test_the_same_review_is_found_again_until_it_is_asked_for_anew(
 
 async def test_a_lost_report_is_written_again(client: Client, output: Path, install: Install) -> None:
     review = a_review(output, install("acme", headers=MIT))
-    await client.result((await begin(client, review)).run.id, timeout="20s")
+    await client.result((await begin(client, review)).run.id, timeout="60s")
     (output / "report.md").unlink()
     begun = await begin(client, review)
-    await client.result(begun.run.id, timeout="20s")
+    await client.result(begun.run.id, timeout="60s")
     assert (output / "report.md").exists()
 
 
@@ -194,7 +194,7 @@ async def test_the_deputy_decides_its_own_review_only(client: Client, output: Pa
     theirs = await begin(client, a_review(output / "elsewhere", acme))
     await pending(client, 3)
     assert await Deputy(client, ours.run.id).decide_all() == 2
-    await client.result(ours.run.id, timeout="20s")
+    await client.result(ours.run.id, timeout="60s")
     lines = json.loads((output / "report.json").read_text())["distributions"]
     assert [(line["outcome"], line["decided_by"]) for line in lines] == [
         ("approved", AUTOMATIC),

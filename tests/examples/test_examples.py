@@ -19,7 +19,7 @@ def printed(name: str, *arguments: str, folder: Path) -> str:
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=250,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")

@@ -59,7 +59,7 @@ async def test_at_two_in_berlin_what_changed_that_day_is_reviewed_once(desk: Any
         assert await fire_due(flow.client) == 0
 
         [run] = (await flow.client.runs(task="review")).items
-        ended = await flow.client.result(run.id, timeout=10)
+        ended = await flow.client.result(run.id, timeout=60)
         assert json.loads(ended.output or "") == [
             'Book INV-4721: [{"op": "replace", "path": "/amount", "value": 1200.0}]'
         ]

@@ -13,6 +13,7 @@ from agentflow.store import open_store
 from tests.crash.programs import work
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from multiprocessing.connection import Connection
     from multiprocessing.synchronize import Barrier
 
@@ -29,6 +30,9 @@ def work_within(channel: Connection, database: str, memory: int, options: dict[s
 
 # -- an event is sent at the moment at which a run parks on it
 
+HEAD_START = 50
+"""Once in so many times one of the two, each in turn, is done before the other sets off."""
+
 
 def park_on_events(channel: Connection, database: str, times: int, start: Barrier) -> None:
     """So many runs that wait for an event each park at the moment at which it is sent; says how many there were."""
@@ -43,8 +47,7 @@ def park_on_events(channel: Connection, database: str, times: int, start: Barrie
             wait = OpenWait(
                 key="event.paid#1", kind=WaitKind.EVENT, subject=event_subject("paid", str(n)), since=LONG_AGO
             )
-            start.wait()
-            await store.park(one.lease, [wait], [wait.key])
+            await _at_once(n, 0, start, lambda one=one, wait=wait: store.park(one.lease, [wait], [wait.key]))
         await store.retire_worker(worker.id)
         await store.close()
         channel.send(len(claimed))
@@ -59,9 +62,21 @@ def send_events(channel: Connection, database: str, times: int, start: Barrier) 
         store = await open_store(database)
         start.wait()
         for n in range(times):
-            start.wait()
-            await store.send_event(SendEvent(id=f"evt-{n}", name="paid", key=str(n), payload=str(n), sent_by="test"))
+            sent = SendEvent(id=f"evt-{n}", name="paid", key=str(n), payload=str(n), sent_by="test")
+            await _at_once(n, 1, start, lambda sent=sent: store.send_event(sent))
         await store.close()
         channel.send(times)
 
     asyncio.run(main())
+
+
+async def _at_once(place: int, who: int, start: Barrier, act: Callable[[], Awaitable[Any]]) -> None:
+    """Act at the moment at which the other does, but for the head starts."""
+    turn, is_even = divmod(place, HEAD_START)
+    is_first = turn % 2 == who
+    start.wait()
+    if not is_even and not is_first:
+        start.wait()
+    await act()
+    if not is_even and is_first:
+        start.wait()

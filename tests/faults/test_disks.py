@@ -23,6 +23,7 @@ from tests.crash.test_every_append import KEYS, ONE_RUN, UNDISTURBED
 from tests.crash.test_flushes import injected
 from tests.store.test_full_disk import small_disk
 from tests.support import ledger
+from tests.support.tasks import LONGEST
 
 if TYPE_CHECKING:
     from agentflow.records import Run
@@ -60,7 +61,7 @@ def filled(folder: Path) -> Iterator[None]:
 
 
 async def in_status(app: AgentFlow, run: Run, status: RunStatus) -> Run:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LONGEST):
         async for _ in app.client.changes():
             found = await app.client.run(run.id)
             if found.status is status:
@@ -87,12 +88,12 @@ async def test_a_run_whose_disk_is_full_goes_on_when_there_is_room(small_disk: P
     async with AgentFlow(notes, database=f"sqlite:///{small_disk / 'runs.db'}", settings=quick) as app:
         run = await app.client.trigger(notes)
         with filled(small_disk):
-            await asyncio.wait_for(began.wait(), 20)
+            await asyncio.wait_for(began.wait(), LONGEST)
             for _ in range(3):
                 with pytest.raises(StoreUnavailable, match="full"):
                     await app.store.trigger(TriggerRun(task="of another program", version="1", input="{}"))
             assert (await app.client.run(run.id)).status is RunStatus.RUNNING
-        ended = await app.client.result(run.id, timeout=20)
+        ended = await app.client.result(run.id, timeout=LONGEST)
 
     assert ended.output == "160000"
     again = len(calls) - 4
@@ -115,7 +116,7 @@ async def test_a_run_that_was_claimed_without_its_worker_hearing_of_it_is_handed
         run, claimed = await asyncio.gather(app.store.trigger(new), app.store.claim(unheard_of))  # one commit
         assert [one.run.id for one in claimed] == [run.id]
 
-        ended = await app.client.result(run.id, timeout=20)
+        ended = await app.client.result(run.id, timeout=LONGEST)
 
     assert (ended.output, ended.epoch, ended.recoveries) == ('"done"', 2, 0)
 
@@ -131,7 +132,7 @@ async def test_a_decision_that_does_not_fit_is_refused_and_can_be_made_later(sma
                     await app.client.decide(approval.id, Verdict.APPROVE, by="mia", decision_id="dec-1")
                 assert (await app.client.approval(approval.id)).is_pending
         made = await app.client.decide(approval.id, Verdict.APPROVE, by="mia", decision_id="dec-1")
-        ended = await app.client.result(run.id, timeout=20)
+        ended = await app.client.result(run.id, timeout=LONGEST)
 
     assert made.outcome == "approved"
     assert not made.repeated

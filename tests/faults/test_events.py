@@ -20,6 +20,7 @@ TIMES = int(os.environ.get("AGENTFLOW_TEST_RACES", "10000"))
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_ten_thousand_times_an_event_is_sent_while_its_run_parks(in_memory: Callable[[str], Scene]) -> None:
     scene = in_memory("race")
     start = CONTEXT.Barrier(2)
@@ -27,8 +28,8 @@ def test_ten_thousand_times_an_event_is_sent_while_its_run_parks(in_memory: Call
         scene.start(park_on_events, TIMES, start) as parking,
         scene.start(send_events, TIMES, start) as sending,
     ):
-        assert parking.hear(within=50) == TIMES
-        assert sending.hear(within=5) == TIMES
+        assert parking.hear(within=500) == TIMES
+        assert sending.hear() == TIMES
         assert parking.ended() == sending.ended() == 0
 
     statuses = scene.database.rows("SELECT status, count(*) n FROM agentflow_run GROUP BY status")

@@ -12,10 +12,12 @@ from tests.crash.acts import perform
 from tests.crash.programs import work
 from tests.faults.programs import MEMORY, work_within
 from tests.support import ledger
-from tests.support.processes import until
+from tests.support.processes import offer, until
 
 if TYPE_CHECKING:
     from tests.crash.scenes import Scene
+
+HELD = "hold_a_thread_for_word#1"
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the limit on address space is Linux's")
 
@@ -66,21 +68,25 @@ def test_a_run_whose_workers_the_kernel_kills_for_their_memory_is_put_aside(scen
 
 def test_steps_that_hold_every_thread_hold_up_no_other_step_and_no_lease(scene: Scene) -> None:
     """They line up for a thread; what needs none goes on, and the heartbeat has one of its own."""
-    for _ in range(2):
-        trigger_holder(scene)
-    with scene.start(work_within, MEMORY * 4, {"threads": 1, "lease_for": 0.6, "heartbeat_every": 0.15}) as worker:
+    words = [trigger_holder(scene, name) for name in ("one", "other")]
+    lease = "SELECT lease_until FROM agentflow_worker"
+    with scene.start(work_within, MEMORY * 4, {"threads": 1, "heartbeat_every": 0.15}) as worker:
         worker.hear()
-        until(lambda: ledger.starts(scene.ledger)["hold_a_thread#1"] == 1, "the one thread is taken")
+        until(lambda: ledger.starts(scene.ledger)[HELD] == 1, "the one thread is taken")
         with scene.start(perform, "trigger_another", "short", 3) as child:
             assert child.ended() == 0
         until(lambda: ended(scene, 1), "the run that needs no thread has ended")
-        assert ledger.starts(scene.ledger)["hold_a_thread#1"] == 1
-        until(lambda: ended(scene, 3), "both have had the thread")
+        since = scene.database.value(lease)
+        until(lambda: scene.database.value(lease) > since, "the lease is renewed")
+        assert ledger.starts(scene.ledger)[HELD] == 1
+        until(lambda: [offer(word, "go on") for word in words] and ended(scene, 3), "both have had the thread")
     assert scene.database.rows("SELECT DISTINCT recoveries FROM agentflow_run") == [{"recoveries": 0}]
     scene.check(results={"another": 4})
 
 
-def trigger_holder(scene: Scene) -> None:
-    count = scene.database.value("SELECT count(*) FROM agentflow_run")
-    with scene.start(perform, "trigger_keyed", "holds_a_thread", {"seconds": 1.5}, f"holder {count}") as child:
+def trigger_holder(scene: Scene, name: str) -> str:
+    """The pipe by which a new run is told to give its thread back."""
+    fifo = scene.fifo(name)
+    with scene.start(perform, "trigger_keyed", "holds_a_thread_for_word", {"fifo": fifo}, name) as child:
         assert child.ended() == 0
+    return fifo

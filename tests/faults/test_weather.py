@@ -16,16 +16,18 @@ from agentflow.requests import TriggerRun
 from agentflow.settings import WorkerSettings
 from agentflow.store import outages
 from agentflow.store.outages import Outages
+from agentflow.store.postgres import sending, transactions
 from agentflow.store.postgres import store as postgres_store
-from agentflow.store.postgres import writer as postgres_writer
 from agentflow.store.sqlite import writer as sqlite_writer
 from tests.store.programs import HOLD_THE_LOCK, programs
 from tests.support.clusters import Cluster
 from tests.support.proxy import Proxy
+from tests.support.tasks import LONGEST
 
 STEPS, RUNS = 6, 5
+SAID_BY = {"agentflow.store", "agentflow.worker"}
 LONG = WorkerSettings(lease_for=timedelta(seconds=60), heartbeat_every=timedelta(milliseconds=200))
-SHORT = WorkerSettings(lease_for=timedelta(seconds=1), heartbeat_every=timedelta(milliseconds=200))
+SHORT = WorkerSettings(lease_for=timedelta(seconds=6), heartbeat_every=timedelta(milliseconds=200))
 
 
 class Counted:
@@ -71,19 +73,19 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [
         record.getMessage()
         for record in caplog.records
-        if record.name.startswith("agentflow") and record.levelno >= logging.WARNING and "fsync" not in record.message
+        if record.name in SAID_BY and record.levelno >= logging.WARNING and "fsync" not in record.message
     ]
 
 
 async def until_told(caplog: pytest.LogCaptureFixture, what: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LONGEST):
         while not any(what in one for one in told(caplog)):  # noqa: ASYNC110  a log has no event
             await asyncio.sleep(0.02)
 
 
 async def away(app: AgentFlow) -> None:
     """Return when the store has noticed."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LONGEST):
         while not app.store._writer.outages._away:  # type: ignore[attr-defined]  # noqa: ASYNC110  threads change it
             await asyncio.sleep(0.01)
 
@@ -97,7 +99,7 @@ async def test_turns_in_memory_wait_for_the_server_and_repeat_nothing(
     caplog.set_level(logging.INFO)
     async with AgentFlow(work.task, database=url, settings=LONG) as app:
         runs = [await app.client.trigger(work.task, run) for run in range(RUNS)]
-        await asyncio.wait_for(work.halfway.wait(), 20)
+        await asyncio.wait_for(work.halfway.wait(), LONGEST)
         weather.cut()
         work.go_on.set()
         await away(app)
@@ -105,7 +107,7 @@ async def test_turns_in_memory_wait_for_the_server_and_repeat_nothing(
             await app.store.trigger(TriggerRun(task="of another", version="1", input="{}"))
         await asyncio.sleep(1.5)  # long enough for many a loop to complain
         weather.accept()
-        ended = [await app.client.result(run.id, timeout=30) for run in runs]
+        ended = [await app.client.result(run.id, timeout=LONGEST) for run in runs]
         await until_told(caplog, "is back after")
 
     assert [run.output for run in ended] == [str(sum(range(STEPS)))] * RUNS
@@ -126,13 +128,13 @@ async def test_a_worker_whose_lease_ran_out_meanwhile_comes_back_as_a_new_one(
         assert app.worker is not None
         before = app.worker.id
         runs = [await app.client.trigger(work.task, run) for run in range(RUNS)]
-        await asyncio.wait_for(work.halfway.wait(), 20)
+        await asyncio.wait_for(work.halfway.wait(), LONGEST)
         weather.cut()
         await away(app)
         await until_told(caplog, "lost its lease")
         work.go_on.set()
         weather.accept()
-        ended = [await app.client.result(run.id, timeout=30) for run in runs]
+        ended = [await app.client.result(run.id, timeout=LONGEST) for run in runs]
         assert app.worker.id != before
         await until_told(caplog, "is back after")
 
@@ -147,11 +149,11 @@ async def test_a_server_that_is_restarted_is_found_again(server: Cluster, proxy:
     work = Counted()
     async with AgentFlow(work.task, database=url, settings=LONG) as app:
         runs = [await app.client.trigger(work.task, run) for run in range(RUNS)]
-        await asyncio.wait_for(work.halfway.wait(), 20)
+        await asyncio.wait_for(work.halfway.wait(), LONGEST)
         server.restart("immediate")  # not in a thread, with which it would end
         work.go_on.set()
         for run in runs:
-            assert (await app.client.result(run.id, timeout=30)).output == str(sum(range(STEPS)))
+            assert (await app.client.result(run.id, timeout=LONGEST)).output == str(sum(range(STEPS)))
         for _ in range(8):
             await app.client.run(runs[0].id)  # by no reader whose connection is of before the restart
 
@@ -164,14 +166,14 @@ async def test_a_locked_file_makes_turns_wait_and_is_said_once(
     file = tmp_path / "runs.db"
     async with AgentFlow(work.task, database=f"sqlite:///{file}", settings=LONG) as app:
         runs = [await app.client.trigger(work.task, run) for run in range(RUNS)]
-        await asyncio.wait_for(work.halfway.wait(), 20)
+        await asyncio.wait_for(work.halfway.wait(), LONGEST)
         with programs(HOLD_THE_LOCK, (file,)) as (holder,):
             assert await holder.line() == "held"
             work.go_on.set()
             await away(app)
             await asyncio.sleep(1)
             holder.go_on()
-            ended = [await app.client.result(run.id, timeout=30) for run in runs]
+            ended = [await app.client.result(run.id, timeout=LONGEST) for run in runs]
         await until_told(caplog, "is back after")
 
     assert sorted(work.calls) == [(run, n) for run in range(RUNS) for n in range(STEPS)]
@@ -221,14 +223,14 @@ async def test_a_server_that_says_nothing_any_more_is_given_up_and_found_again(
     proxy: tuple[Proxy, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its host still answers, so that nobody but us would notice; no read, no write and no lease waits for ever."""
-    for module in (postgres_store, postgres_writer):
-        monkeypatch.setattr(module, "ANYTHING", 1.0)
-    monkeypatch.setattr(postgres_store, "LEASE", 0.5)
+    for module in (postgres_store, sending, transactions):
+        monkeypatch.setattr(module, "ANYTHING", 4.0)
+    monkeypatch.setattr(postgres_store, "LEASE", 2.0)
     weather, url = proxy
     work = Counted()
-    async with AgentFlow(work.task, database=f"{url}?connect_timeout=2", settings=SHORT) as app:
+    async with AgentFlow(work.task, database=f"{url}?connect_timeout=5", settings=SHORT) as app:
         runs = [await app.client.trigger(work.task, run) for run in range(RUNS)]
-        await asyncio.wait_for(work.halfway.wait(), 20)
+        await asyncio.wait_for(work.halfway.wait(), LONGEST)
         weather.silence()
         told = await asyncio.wait_for(
             asyncio.gather(
@@ -236,10 +238,10 @@ async def test_a_server_that_says_nothing_any_more_is_given_up_and_found_again(
                 app.store.trigger(TriggerRun(task="of another", version="1", input="{}")),
                 return_exceptions=True,
             ),
-            20,
+            LONGEST,
         )
         assert [type(one) for one in told] == [StoreUnavailable, StoreUnavailable]
         work.go_on.set()
         weather.speak()
         for run in runs:
-            assert (await app.client.result(run.id, timeout=30)).output == str(sum(range(STEPS)))
+            assert (await app.client.result(run.id, timeout=LONGEST)).output == str(sum(range(STEPS)))

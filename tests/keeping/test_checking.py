@@ -86,7 +86,9 @@ BREAKS = {
         "UPDATE agentflow_subscription SET cursor = 1 + (SELECT max(id) FROM agentflow_journal)",
     ],
     "runs that are not found by the tags they have": [f"UPDATE agentflow_run SET tags = '[\"eu\"]' {COMPLETED}"],
-    "waits for an approval that is decided or missing": ["UPDATE agentflow_approval SET status = 'timed_out'"],
+    "waits for an approval beside the approval itself": [
+        "UPDATE agentflow_wait SET kind = 'approval' WHERE kind = 'event'"
+    ],
     "waits for a callback that is resolved or missing": [
         "UPDATE agentflow_wait SET kind = 'callback' WHERE kind = 'event'"
     ],
@@ -94,7 +96,13 @@ BREAKS = {
         f"UPDATE agentflow_wait SET subject = (SELECT id FROM agentflow_run {COMPLETED}) WHERE kind = 'event'",
         "UPDATE agentflow_wait SET kind = 'child' WHERE kind = 'event'",
     ],
-    "pending approvals that no run waits for": ["DELETE FROM agentflow_wait WHERE kind = 'approval'"],
+    "pending approvals of runs that have ended": [
+        f"UPDATE agentflow_approval SET run_id = (SELECT id FROM agentflow_run {COMPLETED}) WHERE status = 'pending'"
+    ],
+    "pending approvals of one gate": [
+        f"UPDATE agentflow_approval SET run_id = (SELECT id FROM agentflow_run {COMPLETED})",
+        "UPDATE agentflow_approval SET status = 'pending', key = 'k'",
+    ],
     "pending callbacks of runs that have ended": [
         f"INSERT INTO {CALLBACK} SELECT 'cbk', id, 'k', 't', 'pending', 1 FROM agentflow_run {COMPLETED}"
     ],

@@ -25,14 +25,14 @@ def killed_in(point: str, *arguments: str, database: str) -> None:
     """Run the command, which dies at this point."""
     environment = os.environ | {"AGENTFLOW_FAILPOINTS": point, "AGENTFLOW_DATABASE_URL": database}
     command = [sys.executable, "-m", "agentflow", "db", *arguments]
-    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False)
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=250, check=False)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
 
 
 def run_command(*arguments: str, database: str) -> None:
     environment = os.environ | {"AGENTFLOW_DATABASE_URL": database}
     command = [sys.executable, "-m", "agentflow", "db", *arguments]
-    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=50, check=False)
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=250, check=False)
     assert ended.returncode == 0, ended.stderr
 
 

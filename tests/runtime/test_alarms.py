@@ -23,7 +23,7 @@ async def asking() -> str:
 
 def _lose_waits(tx: Any, run_id: str) -> None:
     """Somebody wrote past the store."""
-    tx.rows(waits.CLOSE_ALL, {"run_id": run_id})
+    tx.run(waits.WITHDRAW_ALL, {"of_run": run_id, "now": tx.now})
 
 
 async def test_a_worker_says_of_a_stuck_run_once_that_it_is(

@@ -359,7 +359,7 @@ async def test_a_decision_is_acted_on_at_once_in_one_process(live: OpenHarness) 
     async with live(asking) as h:
         run = await h.trigger(asking, 1)
         approval = await h.only_approval(run)
-        result = asyncio.create_task(h.client.result(run.id, timeout=5))
+        result = asyncio.create_task(h.client.result(run.id, timeout=60))
         await h.approve(approval)
         assert (await result).status == "completed"
 

@@ -181,7 +181,7 @@ async def test_stopping_lets_every_branch_get_to_a_checkpoint_of_its_own(live: O
     async def running() -> list[str]:
         return list(await gather(left.hold(), right.hold()))
 
-    async with live(running, settings=WorkerSettings(drain_for=timedelta(seconds=10))) as h:
+    async with live(running, settings=WorkerSettings(drain_for=timedelta(seconds=60))) as h:
         run = await h.trigger(running)
         await left.begun.wait()
         await right.begun.wait()
@@ -261,7 +261,7 @@ async def test_a_turn_that_lost_its_lease_changes_nothing_and_the_run_goes_on_el
         async with _another(h) as other:
             await eventually(lambda: _held_by(h, run.id, other.id))
             gate.release.set()
-            run_now = await h.client.result(run.id, timeout=10)
+            run_now = await h.client.result(run.id, timeout=60)
         assert run_now.status == "completed"
         journal = await h.journal(run)
         assert [one.seq for one in journal] == list(range(1, len(journal) + 1))

@@ -196,7 +196,7 @@ async def test_a_timeout_around_a_map_stops_its_branches(harness: OpenHarness) -
     @task
     async def mapping() -> str:
         try:
-            await asyncio.wait_for(agentflow.map(endless, range(3)), 0.02)
+            await asyncio.wait_for(agentflow.map(endless, range(3)), 0.5)
         except TimeoutError:
             return f"{len(stopped[-3:])} stopped, {(await wait_for_approval(1)).outcome}"
         return "not stopped"

@@ -228,7 +228,7 @@ async def test_a_step_that_swallows_its_cancellation_is_left_behind_at_its_timeo
 
 
 async def test_each_attempt_has_the_whole_timeout(harness: OpenHarness, ledger: Ledger) -> None:
-    @step(timeout="30ms", retry=Retry(max_attempts=3, min_delay=0))
+    @step(timeout="300ms", retry=Retry(max_attempts=3, min_delay=0))
     async def slow_at_first() -> str:
         if ledger.add("tries") < 3:
             await asyncio.Event().wait()
@@ -337,7 +337,7 @@ async def test_stopping_in_order_waits_for_a_step_at_most_once_that_has_begun(
     async def paying() -> int:
         return await transferring() + await after()
 
-    async with harness(paying, settings=WorkerSettings(drain_for=timedelta(seconds=5))) as h:
+    async with harness(paying, settings=WorkerSettings(drain_for=timedelta(seconds=60))) as h:
         run = await h.trigger(paying)
         await begun.wait()
         restarting = asyncio.create_task(h.restart())

@@ -303,7 +303,7 @@ async def test_a_task_cut_off_by_its_timeout_is_tried_again(harness: OpenHarness
             await asyncio.Event().wait()
         return "in time"
 
-    @task(timeout="50ms", retry=Retry(max_attempts=2, min_delay=0))
+    @task(timeout="1s", retry=Retry(max_attempts=2, min_delay=0))
     async def trying() -> str:
         return await slow_at_first()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from time import process_time
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -161,8 +162,8 @@ def test_a_long_past_is_counted_as_if_it_were_walked_through(rule: str, zone: st
     assert next_fire(trigger, until) is not None
 
 
-@pytest.mark.timeout(10)
 def test_a_month_of_seconds_is_counted_in_no_time() -> None:
-    start = datetime(2026, 5, 1, tzinfo=UTC)
+    start, began = datetime(2026, 5, 1, tzinfo=UTC), process_time()
     for rule, zone in (("* * * * * *", "Europe/Berlin"), ("every 1s", "UTC")):
         assert count(trigger_for(rule, zone), start, start + timedelta(days=31)) == 31 * 86_400
+    assert process_time() - began < 10, "it walked through them"

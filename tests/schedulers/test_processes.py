@@ -28,7 +28,7 @@ from tests.support.postgres import postgres_database
 
 ROOT = Path(__file__).parents[2]
 SCHEDULERS = 10
-ALWAYS_THERE = 3
+ALWAYS_THERE, ENOUGH = 3, 5
 SECONDS = 60 if os.environ.get("AGENTFLOW_TEST_LONG") else 10
 SECOND = timedelta(seconds=1)
 
@@ -68,8 +68,8 @@ class Fleet:
         self.starting.clear()
 
     async def kill_and_start(self, chance: random.Random, *, until: Client, end: datetime) -> None:
-        """Kill one of them at any moment of a second, and start another in its place, until that time."""
-        while until.now() < end:
+        """Kill one of them at any moment of a second, and start another, until that time; some at least."""
+        while until.now() < end or self.killed < ENOUGH:
             ends = [asyncio.ensure_future(one.wait()) for one in self.here]
             ended, _ = await asyncio.wait(ends, timeout=chance.uniform(0.05, 1), return_when=asyncio.FIRST_COMPLETED)
             assert not ended, "a scheduler ended that nobody killed"
@@ -117,7 +117,7 @@ async def until_fired(client: Client, at: datetime) -> None:
                 return
 
 
-@pytest.mark.timeout(120 + 2 * SECONDS)
+@pytest.mark.timeout(500 + 2 * SECONDS)
 async def test_ten_schedulers_killed_at_random_start_exactly_one_run_for_each_second(url: str) -> None:
     store = await open_store(url)
     client, fleet = Client(store), Fleet(url)
@@ -143,7 +143,6 @@ async def test_ten_schedulers_killed_at_random_start_exactly_one_run_for_each_se
     }, f"seed {seed}"
     started = sorted(one.run_id or "" for one in found if one.outcome is OccurrenceOutcome.STARTED)
     assert started == sorted(await run_ids(client)), f"seed {seed}"
-    assert fleet.killed >= SCHEDULERS // 2
     late = sorted(one.created_at - one.fire_at for one in of_them)
     assert timedelta() <= late[0], "one fired before its time"
     await store.close()

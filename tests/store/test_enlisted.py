@@ -77,7 +77,7 @@ async def test_a_run_is_there_with_the_rows_of_its_transaction_and_is_taken_at_o
         place(session, 7)
         run = enlist(session).trigger(ship, 7)
         session.commit()
-    ended = await app.client.result(run.id, timeout=10)
+    ended = await app.client.result(run.id, timeout=60)
     assert (ended.status, ended.output) == ("completed", '"shipped 7"')
     assert placed(engine) == 1
 
@@ -95,7 +95,7 @@ async def test_an_event_wakes_its_run_when_the_transaction_is_committed(app: Age
     run = await app.client.trigger(pack, 7)
     with engine.begin() as connection:
         enlist(connection).send_event("paid", {"euro": 5}, key="7")
-    ended = await app.client.result(run.id, timeout=10)
+    ended = await app.client.result(run.id, timeout=60)
     assert ended.output == '"packed 7 for 5 euro"'
 
 
@@ -142,7 +142,7 @@ async def test_many_threads_start_each_their_own_run(app: AgentFlow, engine: Eng
             return run.id
 
     run_ids = await asyncio.gather(*(asyncio.to_thread(order, number) for number in range(20)))
-    ended = [await app.client.result(run_id, timeout=20) for run_id in run_ids]
+    ended = [await app.client.result(run_id, timeout=60) for run_id in run_ids]
     assert sorted(one.output or "" for one in ended) == sorted(f'"shipped {number}"' for number in range(20))
     assert placed(engine) == 20
 
@@ -157,7 +157,7 @@ async def test_an_asynchronous_session_starts_runs_too(tmp_path: Path) -> None:
         async with engine.begin() as connection:
             sent = await enlist(connection).send_event("paid", key="7")
         await engine.dispose()
-        assert (await app.client.result(run.id, timeout=10)).output == '"shipped 7"'
+        assert (await app.client.result(run.id, timeout=60)).output == '"shipped 7"'
         assert [one.id for one in await app.client.events()] == [sent.id]
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from agentflow.store.sqlite.store import SqliteStore
     from tests.support.stores import Database
 
-PATIENCE = 20
+PATIENCE = 60
 AGES = 3600
 linux = pytest.mark.skipif(sys.platform != "linux", reason="there is no inotify")
 

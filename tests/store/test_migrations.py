@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from functools import partial
 from pathlib import Path
@@ -12,11 +13,13 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 
 from agentflow.errors import StoreUnusable
+from agentflow.payloads import digest
+from agentflow.states import RunStatus
 from agentflow.store import migrate, open_store, opening
 from agentflow.store.sqlite.file import connect, driver
 from agentflow.store.tables import Base
 from tests.store.programs import HOLD_THE_LOCK, programs
-from tests.support.stores import a_trigger
+from tests.support.stores import a_decision, a_trigger
 
 OPEN = """
 import asyncio, sys
@@ -120,11 +123,16 @@ async def test_a_migration_that_fails_leaves_nothing(path: Path, monkeypatch: py
     assert "alembic" in sys.modules
 
 
-async def test_what_waited_in_an_older_database_waits_in_this_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _make(path: Path, revision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database of an earlier release."""
     upgrade = migrate.command.upgrade
-    monkeypatch.setattr(migrate.command, "upgrade", lambda config, _: upgrade(config, "0002"))
+    monkeypatch.setattr(migrate.command, "upgrade", lambda config, _: upgrade(config, revision))
     migrate.upgrade_sqlite(path)
     monkeypatch.undo()
+
+
+async def test_what_waited_in_an_older_database_waits_in_this_one(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _make(path, "0002", monkeypatch)
     connection = connect(path)
     connection.execute(
         "INSERT INTO agentflow_run (id, task, version, status, queue, priority, input, epoch, attempt, recoveries, "
@@ -138,4 +146,45 @@ async def test_what_waited_in_an_older_database_waits_in_this_one(path: Path, mo
 
     assert [(one.key, one.kind, one.subject) for one in await store.waits("run_old")] == [("answer#1", "event", "paid")]
     assert (await store.run("run_old")).root_id == "run_old"
+    await store.close()
+
+
+async def test_who_was_asked_in_an_older_database_is_asked_in_this_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _make(path, "0005", monkeypatch)
+    bound = digest("1")
+    said = json.dumps({"approval": "apr_old", "digest": bound})
+    connection = connect(path)
+    connection.execute(
+        "INSERT INTO agentflow_run (id, task, version, status, queue, priority, input, epoch, attempt, recoveries, "
+        "origin, root_id, created_at) VALUES ('run_old', 't', '1', 'waiting', 'default', 0, '{}', 1, 1, 0, 'api', "
+        "'', 1)"
+    )
+    connection.execute("INSERT INTO agentflow_wait VALUES ('run_old', 'approval#1', 'approval', 'apr_old', 1, NULL)")
+    connection.execute(
+        "INSERT INTO agentflow_approval (id, run_id, task, key, status, title, summary, body, reason, risk, priority, "
+        "field_confidence, evidence, tags, allow, data, schema, digest, on_timeout, version, created_at, comment, "
+        "urgency) VALUES ('apr_old', 'run_old', 't', 'approval#1', 'pending', '', '', '', '', '', 0, '{}', '{}', "
+        "'{\"a\":\"b\"}', 'approve,reject', '1', '{}', ?, 'reject', 1, 1, '', 1)",
+        (bound,),
+    )
+    connection.execute(
+        "INSERT INTO agentflow_journal (run_id, seq, kind, key, operation, epoch, attempt, at, detail) "
+        "VALUES ('run_old', 1, 'wait_opened', 'approval#1', 'approval', 1, 1, 1, ?)",
+        (said,),
+    )
+    connection.close()
+
+    store = await open_store(f"sqlite:///{path}")
+
+    assert [(one.key, one.kind, one.subject) for one in await store.waits("run_old")] == [
+        ("approval#1", "approval", "apr_old")
+    ]
+    asked = await store.approval("apr_old")
+    assert (asked.digest, asked.allow, asked.tags, asked.evidence) == (bound, "approve,reject", '{"a":"b"}', "{}")
+    assert [one.detail for one in await store.entries("run_old")] == [said]
+    await store.decide(a_decision("apr_old"))
+    assert await store.waits("run_old") == []
+    assert (await store.run("run_old")).status is RunStatus.QUEUED
     await store.close()

@@ -72,12 +72,12 @@ async def test_a_log_with_garbage_at_its_end_is_read_up_to_it(store: SqliteStore
 
 async def test_readers_do_not_hold_up_the_writer(store: SqliteStore) -> None:
     """Every reader is in the middle of a snapshot while runs are made; each still sees what it began with."""
-    begun, go_on = threading.Barrier(READERS + 1, timeout=10), threading.Event()
+    begun, go_on = threading.Barrier(READERS + 1, timeout=60), threading.Event()
 
     def slow_count(tx: object) -> tuple[int, int]:
         before = reads.counts(tx)  # type: ignore[arg-type]
         begun.wait()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         after = reads.counts(tx)  # type: ignore[arg-type]
         return sum(before.runs.values()), sum(after.runs.values())
 

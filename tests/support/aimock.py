@@ -33,7 +33,7 @@ NODE_VARIABLE = "AGENTFLOW_TEST_NODE"
 PACKAGE = "@copilotkit/aimock"
 VERSION = "1.43.0"
 OLDEST_NODE = 20
-INSTALLS_WITHIN = 50
+INSTALLS_WITHIN = 200
 LISTENING = re.compile(r"listening on (http://\S+)")
 VARIABLES = {
     "OPENAI_BASE_URL": "/v1",
@@ -101,7 +101,7 @@ class Aimock:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._http = httpx.Client(base_url=f"{url}/__aimock", timeout=10, trust_env=False)
+        self._http = httpx.Client(base_url=f"{url}/__aimock", timeout=60, trust_env=False)
 
     def reset(self) -> None:
         """Forget every answer, fault and request."""
@@ -163,7 +163,7 @@ def aimock_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aimock]:
         running.close()
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
 
 
 def _address(log: Path, server: subprocess.Popen[bytes]) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -39,7 +39,14 @@ FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost"})
-PATIENCE_MS = 10_000
+PATIENCE_MS = 60_000
+expect.set_options(timeout=PATIENCE_MS)
+
+LASTING = """
+    const later = window.setTimeout;
+    window.setTimeout = (act, after, ...given) => later(act, after === 1500 ? 1e9 : after, ...given);
+"""
+"""For `add_init_script`: what lasts a second and a half for a person lasts, however busy the machine is."""
 
 
 def find_chromium() -> str | None:

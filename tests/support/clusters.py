@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import ctypes
+import fcntl
 import importlib.util
 import itertools
 import os
@@ -19,11 +20,12 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, Self
 
 import pytest
 
@@ -37,7 +39,8 @@ NO_SERVER = "no PostgreSQL server"
 VARIABLE = "AGENTFLOW_TEST_PG_BIN"
 NEEDED = ("initdb", "postgres", "pg_isready", "pg_dump", "pg_basebackup", "psql")
 USERS = ("postgres", "embedded_postgres", "nobody")
-STARTS_WITHIN = 30.0
+PORTS = range(18_000, 30_000)
+STARTS_WITHIN = 120.0
 SIGNALS = {"smart": signal.SIGTERM, "fast": signal.SIGINT, "immediate": signal.SIGQUIT}
 SETTINGS: dict[str, Any] = {
     "shared_buffers": "16MB",
@@ -143,12 +146,40 @@ def _template() -> Path:
     return folder
 
 
+_taken: dict[int, IO[str]] = {}
+_making = threading.RLock()
+_starter = ThreadPoolExecutor(1)
+"""A server ends with the thread that started it, so one that lasts as long as the program starts them all."""
+
+
 def free_port() -> int:
-    """A port nobody listens on at this moment."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
+    """A port nobody listens on, that no other test program is given while this one runs.
+
+    It is none of those that the system gives to whoever asks for any, so that nothing else takes it while its server
+    is away. Who has which is said by locks on files, which end with their program.
+    """
+    folder = Path(tempfile.gettempdir()) / f"agentflow-ports-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for port in PORTS:
+        lock = (folder / str(port)).open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(("127.0.0.1", port))
+        except OSError:
+            lock.close()
+            continue
+        _taken[port] = lock
         return port
+    raise AssertionError(f"no port of {PORTS} is free")
+
+
+def give_back(port: int) -> None:
+    """Let other test programs have it again."""
+    lock = _taken.pop(port, None)
+    if lock is not None:
+        lock.close()
 
 
 class Cluster:
@@ -179,6 +210,7 @@ class Cluster:
         if self.is_running:
             self.stop("immediate")
         shutil.rmtree(self.folder, ignore_errors=True)
+        give_back(self.port)
 
     @property
     def is_running(self) -> bool:
@@ -211,14 +243,17 @@ class Cluster:
         self.started += 1
 
     def _run(self, *arguments: str) -> subprocess.Popen[bytes]:
+        command, user = [str(programs() / "postgres"), *arguments], _user()
         with (self.folder / "log").open("ab") as log:
-            return subprocess.Popen(
-                [str(programs() / "postgres"), *arguments],
+            starting = _starter.submit(
+                subprocess.Popen,
+                command,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_end_with_me,  # noqa: PLW1509  one system call
-                **_user(),
+                preexec_fn=_end_with_me,
+                **user,
             )
+            return starting.result()
 
     def _is_ready(self) -> bool:
         command = [str(programs() / "pg_isready"), "-q", "-h", str(self.folder), "-p", str(self.port), "-U", "postgres"]
@@ -281,7 +316,9 @@ def migrated() -> str:
 
 def fresh_database() -> str:
     """The URL of a new database on the shared server, with the present schema."""
-    return shared().create(f"fresh_{next(_numbers)}", template=migrated())
+    with _making:  # of two threads that want the first one
+        template = migrated()
+    return shared().create(f"fresh_{next(_numbers)}", template=template)
 
 
 _numbers = itertools.count(1)

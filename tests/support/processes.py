@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PR_SET_PDEATHSIG = 1
-PATIENCE = float(os.environ.get("AGENTFLOW_TEST_PATIENCE", "40"))
+PATIENCE = float(os.environ.get("AGENTFLOW_TEST_PATIENCE", "120"))
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload(["pytest", "psycopg", "agentflow.store.postgres.store", "tests.crash.programs"])
 # Starting a process also looks whether the others have ended, and an exit code can be read from its pipe only once: of
@@ -58,8 +58,11 @@ def offer(fifo: str, word: str) -> bool:
         if error.errno != errno.ENXIO:
             raise
         return False
-    with os.fdopen(descriptor, "w", encoding="utf-8") as pipe:
-        pipe.write(word)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as pipe:
+            pipe.write(word)
+    except BrokenPipeError:  # whoever read had its word already
+        return False
     return True
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Self
 
+from tests.support.clusters import free_port, give_back
 from tests.support.wire import (
     CANCEL_REQUEST,
     Asked,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 CHUNK = 65536
 LINGER = struct.pack("ii", 1, 0)
-WITHIN = 10.0
+WITHIN = 60.0
 
 
 class Act(Enum):
@@ -89,10 +90,11 @@ class Proxy:
         self.counts: dict[str, int] = {"connections": 0, "statements": 0, "cancels": 0}
         self.statements: deque[str] = deque(maxlen=5000)
         self._tunnels: set[_Tunnel] = set()
+        self._resets = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._listener: asyncio.Server | None = None
-        self.port = 0
+        self.port = free_port()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -104,6 +106,7 @@ class Proxy:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(WITHIN)
         self._loop.close()
+        give_back(self.port)
 
     def url(self, database: str = "postgres") -> str:
         """How to reach a database through it."""
@@ -164,7 +167,6 @@ class Proxy:
     async def _accept(self) -> None:
         if self._listener is None:
             self._listener = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
-            self.port = self._listener.sockets[0].getsockname()[1]
 
     async def _refuse(self) -> None:
         if self._listener is not None:
@@ -173,8 +175,10 @@ class Proxy:
 
     async def _reset(self) -> int:
         found = list(self._tunnels)
+        self._resets += 1
         for tunnel in found:
             tunnel.reset()
+        await asyncio.sleep(0)  # the loop closes their sockets in its next round: whoever asked finds them closed
         return len(found)
 
     async def _end(self) -> None:
@@ -188,6 +192,7 @@ class Proxy:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.counts["connections"] += 1
+        begun = self._resets
         client = _End(reader, writer)
         try:
             code, raw = await startup_of(reader, writer)
@@ -198,6 +203,10 @@ class Proxy:
             return
         except asyncio.CancelledError:  # the proxy ends, and a connection task must not tell of it
             client.reset()
+            return
+        if begun != self._resets:  # it was being made when every connection was reset
+            client.reset()
+            server.reset()
             return
         self.counts["cancels"] += code == CANCEL_REQUEST
         server.writer.write(raw)

@@ -36,14 +36,14 @@ class Served:
 
     async def streams(self, count: int) -> None:
         """Return when `count` live streams follow the store; a browser's leaving is noticed a moment later."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while self.store._watchers.count != count:  # type: ignore[attr-defined]  # noqa: ASYNC110  nobody is told when a reader has gone
                 await asyncio.sleep(0.005)
 
     def http(self, **options: Any) -> httpx.AsyncClient:
         """A browser-like client with cookies of its own."""
         headers = {"accept": "text/html, */*;q=0.8", "sec-fetch-site": "same-origin"} | options.pop("headers", {})
-        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=20, **options)
+        return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=60, **options)
 
 
 @asynccontextmanager

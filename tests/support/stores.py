@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from agentflow.records import Approval, Entry, Run
 
 LEASE = timedelta(seconds=30)
-PATIENCE = 15.0
+PATIENCE = 60.0
 
 
 @dataclass

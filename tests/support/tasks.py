@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from agentflow.records import Entry
     from agentflow.testing import Harness
 
-LONGEST = 10.0
+LONGEST = 60.0
 
 
 class Invoice(BaseModel):

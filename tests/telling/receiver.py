@@ -53,7 +53,7 @@ class Receiver:
     answers: Any = field(default_factory=answer)
     came: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def until(self, count: int, *, within: float = 10) -> list[Sent]:
+    async def until(self, count: int, *, within: float = 120) -> list[Sent]:
         """What has come, once it is so many."""
         async with asyncio.timeout(within):
             while len(self.sent) < count:

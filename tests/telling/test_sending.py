@@ -222,14 +222,13 @@ async def test_of_an_error_five_hundred_characters_are_kept(
     assert len((await log_of(client))[0]["error"]) == 500
 
 
-async def test_one_who_hangs_holds_up_nobody_else(store: Store, client: Client, receiver: Receiver) -> None:
-    async def never(_: object) -> bytes:
-        await asyncio.sleep(60)
-        return b""
+async def never(_: object) -> bytes:
+    await asyncio.sleep(60)
+    return b""
 
-    settings = TellerSettings(
-        poll_every=QUICK.poll_every, timeout=timedelta(milliseconds=600), end_within=timedelta(seconds=0.1)
-    )
+
+async def test_one_who_hangs_holds_up_nobody_else(store: Store, client: Client, receiver: Receiver) -> None:
+    settings = TellerSettings(poll_every=QUICK.poll_every, timeout=timedelta(minutes=5), end_within=timedelta())
     async with receiving() as slow:
         slow.answers = never
         await subscribed(client, slow, "run.started")
@@ -238,15 +237,21 @@ async def test_one_who_hangs_holds_up_nobody_else(store: Store, client: Client, 
         await teller.start()
         for _ in range(20):
             await store.trigger(a_trigger())
-        await receiver.until(20, within=20)
-        assert len(slow.sent) <= settings.per_subscriber
+        await receiver.until(20)
         await slow.until(settings.per_subscriber)
-        await teller.settled(within=timedelta(seconds=20))
+        assert len(slow.sent) == settings.per_subscriber
         await teller.stop()
 
-    hung = [one for one in (await client.subscriptions.dispatches(limit=100)).items if json.loads(one.log)]
-    errors = {attempt["error"] for one in hung for attempt in json.loads(one.log) if attempt["error"]}
-    assert any("no whole answer within 0.6 s" in one for one in errors)
+
+async def test_one_who_hangs_is_given_up(store: Store, client: Client, receiver: Receiver) -> None:
+    await subscribed(client, receiver, "run.started")
+    receiver.answers = never
+    await store.trigger(a_trigger())
+    settings = TellerSettings(poll_every=QUICK.poll_every, timeout=timedelta(milliseconds=300))
+    await told(Teller(store, dev=True, settings=settings))
+
+    (one,) = await log_of(client)
+    assert "no whole answer within 0.3 s" in one["error"]
 
 
 async def test_thousands_of_events_while_a_subscriber_is_down_all_arrive_once(
@@ -267,7 +272,7 @@ async def test_thousands_of_events_while_a_subscriber_is_down_all_arrive_once(
     await clock.advance(timedelta(minutes=1))
     quick = Teller(store, dev=True, settings=TellerSettings(per_subscriber=50, poll_every=QUICK.poll_every))
     await quick.start()
-    await receiver.until(EVENTS, within=EVENTS / 20)
+    await receiver.until(EVENTS, within=EVENTS / 5)
     await quick.stop()
 
     assert len({one.event["data"]["id"] for one in receiver.sent}) == len(receiver.sent) == EVENTS
@@ -282,7 +287,7 @@ async def test_two_tellers_never_both_send_one_attempt(
         await one.start()
     for _ in range(10):
         await store.trigger_many([a_trigger() for _ in range(20)])
-    await receiver.until(200, within=20)
+    await receiver.until(200)
     for one in tellers:
         await one.stop()
 

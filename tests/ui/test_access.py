@@ -52,7 +52,7 @@ async def inbox(tmp_path: Path, clock: MovedClock) -> AsyncIterator[Guarded]:
 @pytest.fixture
 async def program(inbox: Guarded) -> AsyncIterator[httpx.AsyncClient]:
     """Sends what it is told to, and nothing a browser would."""
-    async with httpx.AsyncClient(base_url=inbox.site.url, timeout=20) as http:
+    async with httpx.AsyncClient(base_url=inbox.site.url, timeout=60) as http:
         yield http
 
 

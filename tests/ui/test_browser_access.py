@@ -93,6 +93,7 @@ async def test_a_token_is_made_with_chosen_scopes_shown_once_and_revoked(
     _, text = await inbox.token("tokens:write", "runs:read", name="ana")
     await page.goto(f"{inbox.site.url}/tokens")
     await sign_in(page, text)
+    await page.wait_for_url("**/tokens")
     offered = await page.locator("[name=scope]").evaluate_all("all => all.map((one) => one.value)")
     assert offered == ["runs:read", "tokens:write"], "nobody gives what they have not got"
     await page.get_by_label("Name").fill("ci")
@@ -101,6 +102,7 @@ async def test_a_token_is_made_with_chosen_scopes_shown_once_and_revoked(
     made = (await page.locator(".secret").inner_text()).strip()
     assert re.fullmatch(r"af_[0-9a-z]+_[0-9A-Za-z]{43}", made)
     await page.get_by_role("link", name="I have it").click()
+    await page.locator(".secret").wait_for(state="detached")
     assert made not in await page.content()
     token = await inbox.site.client.tokens.check(made)
     assert token is not None

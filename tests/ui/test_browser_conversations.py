@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tests.support.browser import LASTING
 from tests.ui.talking import PRIMARY, a_talk, wish
 from tests.ui.test_tokens import KEY, fails, says
 
@@ -99,6 +100,7 @@ async def test_a_call_is_copied_as_it_is(site: Served, seeds: Seeds, open_page: 
     await talk.answers("I look it up.")
     page = await open_page()
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await page.add_init_script(LASTING)
     await page.goto(f"{site.url}/runs/{talk.run_id}/calls/{KEY.replace('#', '%23')}")
     await page.get_by_role("button", name="Copy").first.click()
     await page.get_by_role("button", name="Copied").wait_for()

@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from agentflow.states import Verdict
+from tests.support.browser import LASTING
 from tests.ui.stories import an_ordinary_day, logged, the_invoice
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ async def arrived(page: Page, heading: str) -> None:
 
 async def test_the_inbox_is_worked_by_keyboard(site: Served, seeds: Seeds, page: Page) -> None:
     await an_ordinary_day(seeds)
+    await page.add_init_script(LASTING)
     await page.goto(f"{site.url}/inbox")
     await expect(page.locator("[data-row]").first).to_have_class(re.compile("focused"))
     await page.keyboard.press("j")

@@ -63,7 +63,7 @@ async def site(tmp_path: Path, clock: MovedClock) -> AsyncIterator[Served]:
 
 @pytest.fixture
 async def http(site: Served) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=site.url, timeout=20) as http:
+    async with httpx.AsyncClient(base_url=site.url, timeout=60) as http:
         yield http
 
 
@@ -166,7 +166,7 @@ async def answer_to(site: Served, *lines: str, body: bytes = b"") -> str:
     try:
         writer.write("\r\n".join((*lines, "Host: localhost", "", "")).encode("latin-1") + body)
         await writer.drain()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return (await reader.readline()).decode()
     finally:
         writer.close()

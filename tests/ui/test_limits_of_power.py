@@ -42,14 +42,14 @@ async def inbox(tmp_path: Path, clock: MovedClock) -> AsyncIterator[Guarded]:
 
 @pytest.fixture
 async def program(inbox: Guarded) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=inbox.site.url, timeout=20) as http:
+    async with httpx.AsyncClient(base_url=inbox.site.url, timeout=60) as http:
         yield http
 
 
 async def has_open(inbox: Guarded, count: int) -> None:
     """Return when so many streams and waits are counted."""
     held = inbox.site.app.state.desk.streams._held
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while held.total() != count:  # noqa: ASYNC110  nobody is told when a reader has gone
             await asyncio.sleep(0.005)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.support.server import Served
     from tests.ui.seeding import Seeds
 
-PATIENCE = 5
+PATIENCE = 60
 
 
 @asynccontextmanager

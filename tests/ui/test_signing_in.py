@@ -352,7 +352,7 @@ async def test_a_live_stream_ends_when_its_reader_may_read_no_more(
         await seeds.finished()
         assert (await upcoming(events))["event"] == "moved"
         await inbox.site.client.tokens.revoke("mia", by="root")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             rest = [event["event"] async for event in events]
     assert rest[-1] == "signed-out"
     assert (await http.get("/live")).status_code == 401
@@ -369,5 +369,5 @@ async def test_a_programs_stream_ends_too(
         await the_invoice(Seeds(inbox.site.store))
         assert (await upcoming(events))["event"] == "moved"
         await inbox.site.client.tokens.revoke("ci", by="root")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert [event["event"] async for event in events][-1] == "signed-out"

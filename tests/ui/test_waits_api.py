@@ -58,7 +58,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
     async with (
         Harness(paying, asking, path=tmp_path / "runs.db") as harness,
         running(create_app(harness.client, dev=True, reviewer="mia")) as url,
-        httpx.AsyncClient(base_url=url, timeout=20) as http,
+        httpx.AsyncClient(base_url=url, timeout=60) as http,
     ):
         yield Site(harness, http, url)
 

@@ -63,7 +63,7 @@ def decides(statement: Statement) -> bool:
 
 async def again(what: Any, until: Any) -> Any:
     """What `what` gives once `until` is so."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not until(found := await what()):  # noqa: ASYNC110  it is another thread that changes it
             await asyncio.sleep(0.05)
         return found
@@ -186,7 +186,7 @@ async def test_a_stream_says_when_the_database_went_away_and_when_it_is_back(sit
         lines = response.aiter_lines()
 
         async def heard(word: str) -> None:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 async for line in lines:
                     if line == f"event: {word}":
                         return

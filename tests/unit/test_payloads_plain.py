@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import json.encoder
 import math
 import socket
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from json.encoder import encode_basestring, encode_basestring_ascii
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from pydantic import BaseModel, Field, SecretStr
 
 from agentflow.errors import NotRecordable, UndecodablePayload
 from agentflow.payloads import canonical, digest, encode, from_json, preview, readable, to_json
+from agentflow.payloads import encoding as payload_encoding
 
 
 class Colour(StrEnum):
@@ -147,3 +150,17 @@ def test_canonical_texts_are_those_of_rfc_8785(value, text):
 def test_what_is_no_json_has_no_canonical_text(value):
     with pytest.raises(ValueError, match="JSON"):
         canonical(value)
+
+
+@pytest.mark.parametrize("quoted", [encode_basestring, encode_basestring_ascii])
+@pytest.mark.parametrize("value", ["é\ud800", {"a": [1, 2.5, None, True, "é"], "b": {}}, [], {"é": [[]]}, 10**30])
+def test_texts_are_the_same_where_there_is_no_encoder_in_c(
+    monkeypatch: pytest.MonkeyPatch, quoted: Any, value: Any
+) -> None:
+    in_c = payload_encoding._writer(quoted)(value)
+    monkeypatch.setattr(json.encoder, "c_make_encoder", None)
+    plain = payload_encoding._writer(quoted)
+
+    assert plain(value) == in_c
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        plain(math.nan)

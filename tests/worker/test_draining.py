@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -21,7 +20,7 @@ import pytest
 from agentflow.cli.workers import worker_document
 from agentflow.store import open_store
 from tests.cli.shell import OFFICE, ROOT, Shell, Started
-from tests.support.processes import until
+from tests.support.processes import PATIENCE, until
 
 APP = """
     import asyncio
@@ -76,7 +75,6 @@ if sys.argv[3] == "uvloop":
 else:
     asyncio.run(main())
 """
-LEASE = 30.0
 
 
 @pytest.fixture
@@ -110,17 +108,15 @@ def test_a_step_that_outlasts_the_deadline_is_left_to_the_next_worker_at_once(sh
     (shop.folder / "word.begun").unlink()
     second = a_worker(shop)
     first.process.send_signal(signal.SIGTERM)
-    asked_at = time.monotonic()
     states = until(lambda: states_of(database, "draining"), "it is shown as draining")
     assert sorted(states) == ["alive", "draining"]
-    assert first.process.wait(20) == 0
+    assert first.process.wait(PATIENCE) == 0
     until((shop.folder / "word.begun").exists, "the other worker has begun the step anew")
-    assert time.monotonic() - asked_at < LEASE / 2, "it waited for the lease to run out"
     (shop.folder / "word").touch()
     followed = shop("show", run, "--follow", "--json").document
     assert (followed["status"], followed["output"], followed["attempt"]) == ("completed", "word", 1)
     kinds = [entry["kind"] for entry in followed["journal"]]
-    assert "recovered" not in kinds, "it was taken for lost"
+    assert "recovered" not in kinds, "it was taken for lost, once its lease had run out"
     assert second.stop().code == 0
 
 
@@ -166,7 +162,7 @@ def test_code_that_holds_up_the_event_loop_does_not_keep_it_from_ending(asked: i
             for _ in range(asked):
                 started.send_signal(signal.SIGTERM)
                 until(lambda: is_heard(started.pid), "the signal is delivered")
-            _, said = started.communicate(timeout=20)
+            _, said = started.communicate(timeout=PATIENCE)
         finally:
             started.kill()
     assert started.returncode == (0 if asked == 1 else 130)
@@ -192,7 +188,7 @@ def test_a_request_in_hand_is_answered_and_no_further_one_is_taken(agentflow: Sh
         f"POST /api/v1/runs HTTP/1.1\r\nhost: {address.netloc}\r\ncontent-type: application/json\r\n"
         f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
     )
-    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=20) as asking:
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=PATIENCE) as asking:
         asking.sendall(head.encode() + body[:10])
         until(lambda: is_taken(address.netloc), "the request is being read")
         started.process.send_signal(signal.SIGTERM)
@@ -203,19 +199,19 @@ def test_a_request_in_hand_is_answered_and_no_further_one_is_taken(agentflow: Sh
         asking.sendall(body[10:])
         answer = b"".join(iter(lambda: asking.recv(65536), b""))
     assert answer.startswith(b"HTTP/1.1 201"), answer[:300]
-    assert started.process.wait(20) == 0
+    assert started.process.wait(PATIENCE) == 0
     assert [run["task"] for run in agentflow("runs", "--json").document] == ["greet"]
 
 
 def is_taken(netloc: str) -> bool:
     """Whether the server answers somebody else: what came before has been read too."""
-    with urllib.request.urlopen(f"http://{netloc}/health/live", timeout=20) as answer:
+    with urllib.request.urlopen(f"http://{netloc}/health/live", timeout=PATIENCE) as answer:
         return bool(answer.status == 200)
 
 
 def is_refused(host: str | None, port: int | None) -> bool:
     try:
-        socket.create_connection((str(host), int(port or 0)), timeout=5).close()
+        socket.create_connection((str(host), int(port or 0)), timeout=PATIENCE).close()
     except OSError:
         return True
     return False
@@ -234,7 +230,7 @@ def test_pages_linger_until_a_balancer_has_noticed(agentflow: Shell) -> None:
 
 def status_of(address: str) -> int:
     try:
-        with urllib.request.urlopen(address, timeout=20) as answer:
+        with urllib.request.urlopen(address, timeout=PATIENCE) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         error.close()

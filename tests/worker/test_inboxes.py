@@ -17,14 +17,14 @@ SECRET = "a secret of this test, long enough for nobody to guess"
 
 def answered(run: str, first: str, second: str) -> int:
     """The status of a form that pauses a run, got from one inbox and sent to another."""
-    with urllib.request.urlopen(f"{first}/runs/{run}/pause", timeout=20) as page:
+    with urllib.request.urlopen(f"{first}/runs/{run}/pause", timeout=60) as page:
         cookie = page.headers["set-cookie"].partition(";")[0]
         fields = dict(re.findall(r'name="([^"]+)" value="([^"]*)"', page.read().decode()))
     assert "csrf" in fields
     body = urllib.parse.urlencode(fields).encode()
     request = urllib.request.Request(f"{second}/runs/{run}/pause", data=body, headers={"cookie": cookie})
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         error.close()

@@ -135,7 +135,7 @@ async def test_a_run_waits_for_a_worker_with_its_labels_and_why_says_which(datab
     async with outside(database) as app, worker(database, labels=("region=eu",)):
         run = await app.client.trigger(train_at_home)
         other = await app.client.trigger(plain)
-        await app.client.result(other.id, timeout="20s")
+        await app.client.result(other.id, timeout="60s")
         assert await app.client.why(run.id) == (
             "no worker that is alive has label 'gpu', which task 'train_at_home' needs; start one with `agentflow "
             "worker` and `--label gpu`"
@@ -147,7 +147,7 @@ async def test_a_run_waits_for_a_worker_with_its_labels_and_why_says_which(datab
                 "the nearest of the workers alive lacks label 'gpu', which task 'train_at_home' needs"
             )
         async with worker(database, labels=("gpu", "region=eu")):
-            ended = await app.client.result(run.id, timeout="20s")
+            ended = await app.client.result(run.id, timeout="60s")
     assert ended.output == '"trained at home"'
     assert ended.epoch == 1, "nobody else had taken it"
 
@@ -165,21 +165,21 @@ async def test_a_worker_for_some_queues_leaves_the_others(database: str) -> None
     async with outside(database) as app:
         left, taken = await app.client.trigger(plain), await app.client.trigger(slow)
         async with worker(database, queues=("slow",)):
-            await app.client.result(taken.id, timeout="20s")
+            await app.client.result(taken.id, timeout="60s")
             said = await app.client.why(left.id)
             assert said.startswith("no worker that is alive takes runs of queue 'default'; start one with")
         async with worker(database, queues=("default",)):
-            await app.client.result(left.id, timeout="20s")
+            await app.client.result(left.id, timeout="60s")
 
 
 async def test_a_worker_for_some_tasks_leaves_the_others(database: str) -> None:
     async with outside(database) as app:
         left, taken = await app.client.trigger(plain), await app.client.trigger(slow)
         async with worker(database, tasks=("slow",)):
-            await app.client.result(taken.id, timeout="20s")
+            await app.client.result(taken.id, timeout="60s")
             assert "no worker that is alive knows task 'plain'" in await app.client.why(left.id)
         async with worker(database, tasks=("plain",)):
-            await app.client.result(left.id, timeout="20s")
+            await app.client.result(left.id, timeout="60s")
 
 
 async def test_a_worker_that_does_not_know_a_task_or_its_version_leaves_its_runs_to_others(database: str) -> None:
@@ -188,7 +188,7 @@ async def test_a_worker_that_does_not_know_a_task_or_its_version_leaves_its_runs
         unknown, older = await app.client.trigger(plain), await app.client.trigger(old)
         async with worker(database, new):
             newer = await app.client.trigger(new)
-            await app.client.result(newer.id, timeout="20s")
+            await app.client.result(newer.id, timeout="60s")
             assert "no worker that is alive knows task 'plain' (version 1)" in await app.client.why(unknown.id)
             assert "knows task 'of_many' (version 1); the workers alive know of_many@2" in (
                 await app.client.why(older.id)
@@ -196,7 +196,7 @@ async def test_a_worker_that_does_not_know_a_task_or_its_version_leaves_its_runs
             assert [(await app.client.run(one.id)).epoch for one in (unknown, older)] == [0, 0]
         async with worker(database, old, plain):
             for one in (unknown, older):
-                assert (await app.client.result(one.id, timeout="20s")).epoch == 1
+                assert (await app.client.result(one.id, timeout="60s")).epoch == 1
 
 
 async def test_a_worker_that_is_draining_is_not_counted_on(database: str) -> None:

@@ -50,7 +50,7 @@ class Load:
     async def ended(self) -> list[Run]:
         self._stopping.set()
         await self._tasks[0]
-        runs = [await self.client.result(run_id, timeout="40s") for run_id in self.ids]
+        runs = [await self.client.result(run_id, timeout="120s") for run_id in self.ids]
         self._tasks[1].cancel()
         return runs
 
@@ -70,7 +70,7 @@ async def replaced(shop: Shell, old: Started, release: str) -> Started:
     return new
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_workers_replaced_under_load_lose_nothing_and_do_nothing_twice(agentflow: Shell, database: str) -> None:
     workers = [await asyncio.to_thread(started, agentflow, OLD) for _ in range(2)]
     async with AgentFlow(releases, database=database, worker=False) as app:
@@ -108,8 +108,8 @@ async def test_runs_of_both_releases_are_taken_by_workers_of_their_own(agentflow
         older = [await app.client.trigger(releases.is_pinned) for _ in range(8)]
         newer = agentflow("trigger", "tests.worker.releases:is_pinned", "--json").document["id"]
         for run in older:
-            assert (await app.client.result(run.id, timeout="40s")).output == f'"{OLD}{OLD}"'
-        assert (await app.client.result(newer, timeout="40s")).output == f'"{NEW}{NEW}"'
+            assert (await app.client.result(run.id, timeout="120s")).output == f'"{OLD}{OLD}"'
+        assert (await app.client.result(newer, timeout="120s")).output == f'"{NEW}{NEW}"'
         assert (await asyncio.to_thread(workers[0].stop)).code == 0
         left = await app.client.trigger(releases.is_pinned)
         assert "knows task 'is_pinned' (version 1)" in await app.client.why(left.id)

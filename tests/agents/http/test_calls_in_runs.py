@@ -22,7 +22,7 @@ tools: dict[str, Any] = {}
 @pytest.fixture
 async def shop() -> AsyncIterator[Shop]:
     async with open_shop() as it:
-        egress = Egress(ports=(it.port,), allow_private=("127.0.0.1/32",), timeout="5s")
+        egress = Egress(ports=(it.port,), allow_private=("127.0.0.1/32",), timeout="60s")
         for name, method in (("look", "GET"), ("pay", "POST")):
             tools[name] = http_tool(
                 name=name,

@@ -48,7 +48,7 @@ class Shop:
 
     @property
     def egress(self) -> Egress:
-        return Egress(ports=(self.port,), allow_private=("127.0.0.1/32",), timeout="5s")
+        return Egress(ports=(self.port,), allow_private=("127.0.0.1/32",), timeout="60s")
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()

@@ -90,7 +90,7 @@ VERBS = {
     "finish": Verb(
         _finish, "agentflow_run", "SELECT count(*) FROM agentflow_journal WHERE kind = 'run_completed'", fenced=True
     ),
-    "park": Verb(_park, "agentflow_wait", "SELECT count(*) FROM agentflow_approval", fenced=True),
+    "park": Verb(_park, "agentflow_approval", "SELECT count(*) FROM agentflow_approval", fenced=True),
 }
 
 
@@ -236,12 +236,14 @@ def test_whatever_befalls_its_commits_every_run_ends_as_if_undisturbed(
         rule = proxy.strike(nth, act, sqlstate, times=10_000)
         while True:
             caller = running.enter_context(through.start(call_and_decide, numbers))
-            assert first_ended([caller, *workers], within=40) is caller, "a worker died of it, or nothing moves on"
+            assert first_ended([caller, *workers], within=200) is caller, "a worker died of it, or nothing moves on"
             if caller.ended() == 0:
-                break
-            assert act is not Act.FAIL, "a caller heard of what is tried again for it"
-    assert len(rule.struck) > RUNS
+                if len(rule.struck) > RUNS:
+                    break
+                numbers += range(len(numbers), len(numbers) + RUNS)  # what is written together is struck less often
+            else:
+                assert act is not Act.FAIL, "a caller heard of what is tried again for it"
     proxy.rules.clear()
     with through.start(work, {}) as last:
         last.hear()
-    assert direct.check(results={f"mixed {n}": mixed_result(n) for n in numbers})["approvals"] == RUNS
+    assert direct.check(results={f"mixed {n}": mixed_result(n) for n in numbers})["approvals"] == len(numbers)

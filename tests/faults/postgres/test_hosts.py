@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LEASE = {"lease_for": 2.0, "heartbeat_every": 0.3}
+LEASE = {"lease_for": 6.0, "heartbeat_every": 0.3}
 HELD = "SELECT status FROM agentflow_run WHERE idempotency_key = 'held'"
 
 
@@ -93,7 +93,6 @@ def everywhere(tmp_path: Path, hosts: list[Host]) -> Iterator[tuple[Cluster, Ser
         yield cluster, made_on_server(tmp_path / "scene", cluster.create("runs"))
 
 
-@pytest.mark.timeout(120)
 def test_a_host_that_is_cut_off_loses_its_runs_to_the_others_and_spoils_nothing_when_it_is_back(
     everywhere: tuple[Cluster, ServerScene], hosts: list[Host]
 ) -> None:

@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from agentflow.store import open_store
-from agentflow.store.postgres.ears import Ears
+from agentflow.store.postgres.lookout import Lookout
 from tests.support.stores import a_trigger
-from tests.support.tasks import eventually
+from tests.support.tasks import LONGEST, eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pytest
+
     from tests.support.clusters import Cluster
 
 COLUMNS = (
@@ -40,7 +44,7 @@ async def test_an_entry_that_is_committed_late_without_a_hint_is_noticed_though_
         before = len(told)
         slow.commit()
     assert len(await store.entries(run.id)) == 2
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(LONGEST):
         while len(told) == before:  # noqa: ASYNC110  the store tells whom it tells
             await asyncio.sleep(0.01)
     stop()
@@ -54,15 +58,35 @@ async def seen_at_rest(told: list[int]) -> bool:
     return bool(told)
 
 
-async def test_listening_ends_though_it_is_cancelled_at_the_moment_of_a_hint(database: str, server: Cluster) -> None:
-    ears = Ears(server.url(database))
-    for _ in range(200):
-        waiting = asyncio.ensure_future(ears.next_hint(0.5))
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        ears._heard.set()
-        waiting.cancel()
-        await asyncio.wait([waiting])
-        assert waiting.cancelled()
-        ears._heard.clear()
-    await ears.close()
+async def test_looks_that_find_nothing_new_leave_the_event_loop_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, looks, told, called = asyncio.get_running_loop(), [], [], []
+    newest = [7]
+
+    def look() -> tuple[int, int]:
+        looks.append(newest[0])
+        return newest[0], newest[0]
+
+    def call(callback: Callable[..., object], *args: object) -> asyncio.Handle:
+        called.append(callback)
+        return real(callback, *args)
+
+    real = loop.call_soon_threadsafe
+    monkeypatch.setattr(loop, "call_soon_threadsafe", call)
+    lookout = Lookout(look, are_heard=lambda: False, commits=lambda: 3, announce=lambda: told.append(newest[0]))
+    await reached(looks, 4)
+    assert (told, len(called)) == ([7], 1)
+    newest[0] = 8
+    await reached(told, 2)
+    lookout.heard()
+    assert told == [7, 8, 8]
+    await lookout.close()
+
+
+async def reached(found: list[int], count: int) -> None:
+    """Return when a thread has found so many."""
+
+    async def are_there() -> bool:
+        await asyncio.sleep(0.01)
+        return len(found) >= count
+
+    await eventually(are_there)

@@ -23,7 +23,7 @@ def pooler(server: Cluster) -> Iterator[Pooler]:
 
 
 def connected(pooler: Pooler, **options: Any) -> psycopg.Connection[Any]:
-    options = {"autocommit": True, "connect_timeout": 5, "prepare_threshold": None} | options
+    options = {"autocommit": True, "connect_timeout": 60, "prepare_threshold": None} | options
     return psycopg.connect(pooler.url(), **options)
 
 
@@ -53,7 +53,7 @@ def test_a_transaction_keeps_its_connection_until_it_is_over(pooler: Pooler) -> 
             asking.start()
             one.execute("SELECT pg_sleep(0.1)")
             order.append("the transaction")
-        asking.join(10)
+        asking.join(60)
     assert order == ["the transaction", "the other"]
 
 

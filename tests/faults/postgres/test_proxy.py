@@ -27,7 +27,7 @@ def _table(server: Cluster) -> Iterator[None]:
 
 
 def connected(proxy: Proxy, **options: Any) -> psycopg.Connection[Any]:
-    return psycopg.connect(proxy.url(), autocommit=True, connect_timeout=5, **options)
+    return psycopg.connect(proxy.url(), autocommit=True, connect_timeout=60, **options)
 
 
 def stored(server: Cluster) -> list[int]:

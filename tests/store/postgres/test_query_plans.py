@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
-from agentflow.requests import NewCallback, SendEvent
+from agentflow.requests import NewCallback, OpenWait, SendEvent
+from agentflow.states import WaitKind
 from agentflow.store import claiming, open_store
 from agentflow.store.waiting import waits
 from tests.store.test_query_plans import PAGES, STATEMENTS
@@ -37,7 +38,7 @@ COPIES = {
         'available_at', NULL, 'created_at', n, 'parent_id', CASE WHEN n % 3 = 0 THEN 'run_' || n / 3 END
     """,
     "agentflow_journal": "'id', n, 'seq', 1, 'run_id', 'run_' || n",
-    "agentflow_wait": "'run_id', 'run_' || n, 'subject', 'apr_' || n",
+    "agentflow_wait": "'run_id', 'run_' || n, 'subject', 'other:' || n",
     "agentflow_approval": """
         'id', 'apr_' || n, 'run_id', 'run_' || n, 'decided_at', CASE WHEN n % 10 > 0 THEN n END,
         'status', CASE WHEN n % 10 > 0 THEN 'approved' ELSE 'pending' END, 'urgency', n, 'created_at', n
@@ -82,6 +83,7 @@ async def _begin(url: str) -> None:
     lease = await a_turn(store, task="other")
     new = NewCallback(id="cbk_0", key="callback#1", token_digest="0", timeout=None, heartbeat_for=None)
     await store.create_callback(lease, new, an_entry("callback#1"))
+    await store.open_waits(lease, [OpenWait(key="other#1", kind=WaitKind.EVENT, subject="other:")])
     await used(store, lease)
     await bounded(store, lease)
     await extended(store, lease, a_part())
