@@ -44,27 +44,27 @@ class Sending:
         self._clock = clock
         self.patience = patience
         self.loop = loop
-        self.error: Any = driver().Error
+        self._error: Any = driver().Error
         self._is_able = _hears(loop, link.fileno())
 
     def send(self, batch: Sequence[Call], heard: Heard) -> bool:
         """Whether the batch is on its way; if not, nothing of it has been sent."""
         if len(batch) > MOST_AT_ONCE or failpoints.ACTIVE or not self._is_able:
             return False
-        if not all(APPENDS.takes(call) for call in batch):
-            return False
         statements = self.link.at_hand()
         if statements is None:
             return False
-        tx = PostgresTransaction(statements, to_micros(self._clock.now()))
         try:
-            if not statements.send(*APPENDS.asked(tx, batch)):
-                return False
-        except self.error as error:
+            tx = PostgresTransaction(statements, to_micros(self._clock.now()))
+            is_sent = all(APPENDS.takes(call) for call in batch) and statements.send(*APPENDS.asked(tx, batch))
+        except self._error as error:
             heard(batch, Lost(error, at_commit=True, broken=self.link.is_broken))
             return True
-        _Reply(self, statements, tx, batch, heard).begin()
-        return True
+        except Exception:  # noqa: BLE001  the thread meets it too, and says so
+            return False
+        if is_sent:
+            _Reply(self, statements, tx, batch, heard).begin()
+        return is_sent
 
 
 class _Reply:
@@ -74,7 +74,6 @@ class _Reply:
         self, sending: Sending, statements: Prepared, tx: PostgresTransaction, batch: Sequence[Call], heard: Heard
     ) -> None:
         self.loop, self.patience, self.link = sending.loop, sending.patience, sending.link
-        self.error = sending.error
         self._statements = statements
         self._tx = tx
         self._batch = batch
@@ -92,7 +91,7 @@ class _Reply:
         """Send the rest of what the socket did not take at once."""
         try:
             is_left = self._statements.flush()
-        except self.error as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, the batch is answered
             self._end(error)
             return
         if is_left != self._is_writing:
@@ -105,7 +104,7 @@ class _Reply:
     def _listen(self) -> None:
         try:
             is_all = self._statements.hear(self._results)
-        except self.error as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, the batch is answered
             self._end(error)
             return
         if is_all:
@@ -116,16 +115,21 @@ class _Reply:
         if self._is_writing:
             self.loop.remove_writer(self._number)
         self.patience.end(self.link)
+        found = error or self._told()
+        if found is None:
+            self._heard(self._batch, self._tx)
+        else:
+            self._heard(self._batch, Lost(found, at_commit=True, broken=self.link.is_broken))
+
+    def _told(self) -> Exception | None:
+        """Tell the calls what the server said; what it or anything else had against that."""
         try:
-            if error is not None:
-                raise error
             for result in self._results:
                 self._statements.check(result)
-        except self.error as found:
-            self._heard(self._batch, Lost(found, at_commit=True, broken=self.link.is_broken))
-            return
-        APPENDS.told(self._tx, self._batch, self._statements.rows(self._results[-1]))
-        self._heard(self._batch, self._tx)
+            APPENDS.told(self._tx, self._batch, self._statements.rows(self._results[-1]))
+        except Exception as error:  # noqa: BLE001  whatever it is, the batch is answered
+            return error
+        return None
 
 
 def _hears(loop: asyncio.AbstractEventLoop, number: int) -> bool:

@@ -20,7 +20,7 @@ from agentflow.errors import (
 )
 from agentflow.requests import Completed
 from agentflow.states import EntryKind, RunStatus, Verdict
-from agentflow.store import decisions, open_store, triggering
+from agentflow.store import decisions, journal, open_store, triggering
 from agentflow.testing import FakeClock
 from tests.support.postgres import postgres_database
 from tests.support.stores import (
@@ -28,6 +28,7 @@ from tests.support.stores import (
     a_decision,
     a_gate,
     a_trigger,
+    a_turn,
     a_wait_for,
     a_worker,
     an_entry,
@@ -260,3 +261,15 @@ async def test_what_nobody_foresaw_fails_its_writes_and_no_later_one(
     assert any(isinstance(error, StoreUnavailable) and error.may_be_stored for error in failed)
     assert "nobody foresaw" in caplog.text
     assert (await store.trigger(a_trigger())).status is RunStatus.QUEUED
+
+
+async def test_appends_that_nobody_foresaw_fail_and_no_later_one(store: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """They are the event loop's own to send: it goes on too."""
+    lease = await a_turn(store)
+    for number in range(6):
+        await store.append(lease, an_entry(f"early#{number}"))
+    broken = (store.write(journal.append, lease, None) for _ in range(2))
+    failed = await asyncio.gather(*broken, return_exceptions=True)
+    assert all(isinstance(error, StoreUnavailable) and error.may_be_stored for error in failed)
+    assert "nobody foresaw" in caplog.text
+    await store.append(lease, an_entry("late#1"))
