@@ -78,11 +78,11 @@ class Worker:
         if dead:
             logger.info("recovering the runs of %d workers of this host that have died", len(dead))
             await self._store.bury(dead)
+        await self._upkeep.recover()
         await self._matching.start()
         capture()
         self._unwatch = self._store.watch(self._heard)
         self._loops = [asyncio.create_task(self._take_runs()), asyncio.create_task(self._upkeep.go_on())]
-        await asyncio.create_task(self._upkeep.recover())  # after the first claim: what others left can wait for it
 
     async def stop(self) -> None:
         """Take no more runs, let each go on to its next checkpoint, hand back what has not ended in time."""
