@@ -26,6 +26,9 @@ PLACES: Final = 1 << SCATTER
 STEP: Final = 0x13C6EF372FE9
 """Odd, so that the steps come back to where they began only after every place; the golden ratio spreads them evenly."""
 
+LETTERS: Final = 18
+"""How many follow the kind and its underscore."""
+
 RUN: Final = "run"
 APPROVAL: Final = "apr"
 DECISION: Final = "dec"
@@ -82,4 +85,4 @@ def without_tokens(text: str) -> str:
 
 
 def _text(number: int) -> str:
-    return "".join(PAIRS[(number >> shift) & 1023] for shift in range(80, -1, -10))
+    return "".join(PAIRS[(number >> shift) & 1023] for shift in range(5 * LETTERS - 10, -1, -10))

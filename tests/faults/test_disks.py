@@ -72,12 +72,13 @@ async def in_status(app: AgentFlow, run: Run, status: RunStatus) -> Run:
 async def test_a_run_whose_disk_is_full_goes_on_when_there_is_room(small_disk: Path) -> None:
     """Only the step whose result did not fit may run again."""
     calls: list[int] = []
-    began = asyncio.Event()
+    began, is_full = asyncio.Event(), asyncio.Event()
 
     @step
     async def noted(n: int) -> str:
         calls.append(n)
         began.set()
+        await is_full.wait()
         return f"{n}" * 40_000
 
     @task
@@ -87,8 +88,9 @@ async def test_a_run_whose_disk_is_full_goes_on_when_there_is_room(small_disk: P
     quick = WorkerSettings(lease_for=timedelta(seconds=60), heartbeat_every=timedelta(seconds=0.1))
     async with AgentFlow(notes, database=f"sqlite:///{small_disk / 'runs.db'}", settings=quick) as app:
         run = await app.client.trigger(notes)
+        await asyncio.wait_for(began.wait(), LONGEST)
         with filled(small_disk):
-            await asyncio.wait_for(began.wait(), LONGEST)
+            is_full.set()
             for _ in range(3):
                 with pytest.raises(StoreUnavailable, match="full"):
                     await app.store.trigger(TriggerRun(task="of another program", version="1", input="{}"))

@@ -238,8 +238,10 @@ async def test_no_token_is_shown_to_whoever_reads_the_run(harness: OpenHarness) 
 
 async def test_its_history_tells_of_the_wait(harness: OpenHarness) -> None:
     async with harness(asking) as h:
-        runs = [await h.trigger(asking, {"timeout": "1h", "on_timeout": "none"}) for _ in range(2)]
-        await h.until_idle()
+        runs = []
+        for _ in range(2):
+            runs.append(await h.trigger(asking, {"timeout": "1h", "on_timeout": "none"}))
+            await h.until_idle()
         await h.client.complete_callback(TOKENS[0], {"number": "7"})
         await h.advance("1h")
         answered, late = [list(await h.client.history(run.id)) for run in runs]
