@@ -12,7 +12,6 @@ from litestar.response import Redirect
 
 from agentflow.client.bodies import Body, headers_of, read_body
 from agentflow.errors import DeliveryNotFound, RunNotFound
-from agentflow.ids import DELIVERY, LETTERS
 from agentflow.records import Delivery, Page, Run
 from agentflow.states import DeliveryOutcome
 from agentflow.tasks.webhook import Webhook
@@ -29,7 +28,7 @@ LATEST: Final = 100
 LONGEST_BODY: Final = 60_000
 LONGEST_RAW: Final = 20_000
 OUR_IDS: Final = "dlv_"
-OUR_ID: Final = re.compile(rf"{DELIVERY}_[0-9a-z]{{{LETTERS}}}")
+OUR_ID: Final = re.compile(rf"{OUR_IDS}[0-9a-z]{{16,32}}")
 MIB: Final = 1024 * 1024
 KIB: Final = 1024
 
