@@ -28,7 +28,7 @@ LATEST: Final = 100
 LONGEST_BODY: Final = 60_000
 LONGEST_RAW: Final = 20_000
 OUR_IDS: Final = "dlv_"
-OUR_ID: Final = re.compile(rf"{OUR_IDS}[0-9a-z]{{16,32}}")
+OUR_ID: Final = re.compile(rf"{OUR_IDS}[0-9a-z]{{18}}")
 MIB: Final = 1024 * 1024
 KIB: Final = 1024
 

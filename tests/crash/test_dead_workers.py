@@ -42,7 +42,7 @@ def test_runs_of_a_process_that_died_on_this_host_are_recovered_at_once(scene: S
         assert second.hear() == "completed"
     [run] = scene.database.everything()["run"]
     assert (run["epoch"], run["recoveries"]) == (2, 1)
-    assert run["finished_at"] - run["created_at"] < 600_000_000
+    assert run["finished_at"] - run["created_at"] < 60_000_000
 
 
 def test_a_worker_whose_process_was_killed_loses_nothing_to_one_that_never_stopped(scene: Scene) -> None:

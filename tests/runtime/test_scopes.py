@@ -72,7 +72,7 @@ async def test_operations_inside_are_keyed_by_the_scope_and_happen_once(harness:
             "reserve#2/noted#1",
             "reserve#2/extras#1/noted#1",
         ]
-        # Which of two branches is recorded first is promised to nobody.
+        # Each of them first looks up what it said before it was cut off, and a server answers two looks in any order.
         assert {left, right} == {"pay#1/gather#1[0]/noted#1", "pay#1/gather#1[1]/noted#1"}
         assert last == "noted#2"
     assert ledger == {"before": 1, "flight": 2, "seat": 2, "card": 1, "points": 1, "after": 1}

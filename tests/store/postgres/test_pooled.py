@@ -12,7 +12,7 @@ import pytest
 
 from agentflow.errors import StoreUnusable
 from agentflow.store import open_store
-from agentflow.store.postgres.server import LIMITS, begin, connect, is_pooled
+from agentflow.store.postgres.server import OURS, begin, connect, is_pooled
 from tests.store.postgres.conftest import name_of
 from tests.support.clusters import Cluster
 from tests.support.pooler import Pooler, _Server
@@ -21,7 +21,7 @@ from tests.support.wire import Framer, made, refusal
 
 SETTINGS = """
     SELECT current_setting('statement_timeout'), current_setting('idle_in_transaction_session_timeout'),
-        current_setting('synchronous_commit')
+        current_setting('synchronous_commit'), current_setting('enable_seqscan')
 """
 
 
@@ -57,18 +57,18 @@ def test_a_direct_connection_has_our_limits_and_flushes_what_it_commits(server: 
     server.run_sql(f"ALTER DATABASE {name_of(url)} SET synchronous_commit = off")
     with connect(url) as connection:
         assert not is_pooled(connection)
-        assert connection.execute(SETTINGS).fetchone() == ("20s", "10s", "on")
+        assert connection.execute(SETTINGS).fetchone() == ("20s", "10s", "on", "off")
 
 
 def test_limits_of_the_url_come_before_ours(url: str) -> None:
     with connect(f"{url}?options=-cstatement_timeout%3D7s") as connection:
-        assert connection.execute(SETTINGS).fetchone() == ("7s", "10s", "on")
+        assert connection.execute(SETTINGS).fetchone() == ("7s", "10s", "on", "off")
 
 
 def test_a_stricter_wait_for_the_disk_is_left_as_it_is(server: Cluster, url: str) -> None:
     server.run_sql(f"ALTER DATABASE {name_of(url)} SET synchronous_commit = remote_apply")
     with connect(url) as connection:
-        assert connection.execute(SETTINGS).fetchone() == ("20s", "10s", "remote_apply")
+        assert connection.execute(SETTINGS).fetchone() == ("20s", "10s", "remote_apply", "off")
 
 
 def test_a_pooled_connection_has_them_in_each_transaction_and_prepares_nothing(pooled: str) -> None:
@@ -76,7 +76,7 @@ def test_a_pooled_connection_has_them_in_each_transaction_and_prepares_nothing(p
         assert is_pooled(connection)
         for _ in range(12):
             begin(connection)
-            assert connection.execute(SETTINGS).fetchone() == ("20s", "10s", "on")
+            assert connection.execute(SETTINGS).fetchone() == ("20s", "10s", "on", "off")
             connection.execute("COMMIT")
         assert connection.execute("SELECT count(*) FROM pg_prepared_statements").fetchone() == (0,)
 
@@ -90,8 +90,8 @@ def test_nothing_of_ours_stays_in_a_session_others_use(server: Cluster, url: str
         with psycopg.connect(through, autocommit=True) as other:
             found = other.execute(SETTINGS).fetchone()
     assert found is not None
-    assert set(found[:2]) == {"0"}
-    assert set(LIMITS) == {"statement_timeout", "idle_in_transaction_session_timeout"}
+    assert (set(found[:2]), found[3]) == ({"0"}, "on")
+    assert set(OURS) == {"statement_timeout", "idle_in_transaction_session_timeout", "enable_seqscan"}
 
 
 async def test_a_store_works_through_a_pooler_in_transaction_mode(pooled: str) -> None:
